@@ -20,16 +20,17 @@ BIN := $(VENV)/bin
 VERSION_TESTS := tests/database/hosts tests/database/reading tests/database/writing \
 	--ignore=tests/database/hosts/test_interpreter.py --ignore=tests/database/writing/test_crashes.py
 
-.PHONY: setup demo test test-versions chaos lint audit format bench catalog recorded clean help
+.PHONY: setup demo test test-tools test-versions chaos lint audit format bench catalog recorded clean help
 
 help:
-	@echo 'make demo    a private Postgres and a simulated Stripe: queries, writes, a webhook; and gone again'
+	@echo 'make demo    a private Postgres and a simulated Stripe: queries, writes, a webhook; then all is removed'
 	@echo 'make test    all tests (ARGS="-k word" chooses, WORKERS=0 runs them in one process)'
 	@echo 'make test-versions   the tests of the bundled host, reading and writing on PostgreSQL 16 and 18'
-	@echo 'make chaos   thousands of changes while all that carries them fails (ARGS="--seed 7" repeats a run)'
+	@echo 'make test-tools   the test of dbt, which is installed first (half a minute)'
+	@echo 'make chaos   thousands of random changes while services fail (ARGS="--seed 7" repeats a run)'
 	@echo 'make lint    format, lint and types, as CI checks them'
 	@echo 'make audit   known vulnerabilities of the installed packages, where an advisory service is reached'
-	@echo 'make format  put the format right'
+	@echo 'make format  format the code'
 	@echo 'make bench   the measurements that README shows'
 	@echo 'make catalog build the catalog, and its reference, from the installed stripe package'
 	@echo 'make recorded  how far the simulator agrees with recorded exchanges of Stripe (RECORDED=path)'
@@ -48,6 +49,12 @@ test-versions: setup
 	@set -e; builds=$$(tools/postgres_builds.sh); for pg_config in $$builds; do \
 		PG_CONFIG=$$pg_config $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(VERSION_TESTS) $(ARGS); \
 	done
+
+test-tools: setup
+	@[ -x $(VENV)/dbt/bin/dbt ] || { $(BIN)/python -m venv $(VENV)/dbt && \
+		$(VENV)/dbt/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1' && \
+		$(VENV)/dbt/bin/python -m pip install --quiet --disable-pip-version-check --group dbt; }
+	$(BIN)/python -m pytest -m dbt tests/database/tools $(ARGS)
 
 chaos: setup
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)

@@ -10,6 +10,7 @@ from bench.cancels import cancels
 from bench.copies import copies, refresh_memory, refreshes
 from bench.events import events
 from bench.figures import PARTS, Measurement, markdown
+from bench.joins import joins
 from bench.point_reads import point_reads
 from bench.scans import scan_memory, scans
 from bench.statements import statement_memory
@@ -20,6 +21,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
     "cancels": cancels,
     "scans": scans,
     "scan_memory": scan_memory,
+    "joins": joins,
     "writes": writes,
     "write_memory": write_memory,
     "statement_memory": statement_memory,

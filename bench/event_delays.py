@@ -17,7 +17,7 @@ _LAST_SECONDS = 30.0  # to wait for after the last event was sent
 
 
 class _Listener:
-    """Looks into the views whenever a change is told, and notes when it sees which events' states."""
+    """Reads the views at each notification, and notes when it sees which events' states."""
 
     def __init__(self, listening: psycopg.Connection, reading: psycopg.Connection) -> None:
         self._listening, self._reading = listening, reading

@@ -38,6 +38,8 @@ class Measurement:
 POINT_READ = Figure("point read by id, warm backend", "≤ +2 ms")
 POINT_READ_FROM_CACHE = Figure("point read by id, from the cache", "≤ 1 ms in all")
 FIRST_QUERY = Figure("connecting and the first query of a backend")
+FIRST_QUERY_PRELOADED = Figure("the same, with stripe_fdw in shared_preload_libraries", "≤ +60 ms")
+CONNECTING_PRELOADED = Figure("connecting and `select 1` with stripe_fdw in shared_preload_libraries")
 CANCEL = Figure("from a cancel during a request to the end of the query", "≤ 200 ms")
 SCAN = Figure("full scan of 100,000 customers, 7 columns", "≥ 0.80")
 SCAN_COPY = Figure("the same, _raw and all columns that need no expand through COPY to a client")
@@ -45,6 +47,12 @@ SCAN_AT_LIMIT = Figure(
     "full scan of 100,000 customers, 100 ms latency, 25 requests/s allowed", "≥ 0.95, no 429"
 )
 SCAN_MEMORY = Figure("backend memory over 1,000,000 customers", "≤ 1.10")
+JOIN = Figure("join of 100 rows of a table with subscriptions, value by value, 100 ms latency", "≤ 1/6")
+JOIN_LATERAL = Figure("the same through LATERAL … ORDER BY created DESC LIMIT 1", "≤ 1/6")
+JOIN_FEW = Figure("the same join with LIMIT 3", "≤ 6 requests")
+JOIN_CHAIN = Figure("the same join, then the subscriptions' items, prices and products")
+JOIN_AT_LIMIT = Figure("the same join, 25 requests/s allowed", "≥ 0.95, no 429")
+JOIN_WITHOUT_LATENCY = Figure("the same join without latency", "≤ 1.10")
 INSERTS = Figure("1,000 INSERTs of a row, each a transaction", "≤ 1.10")
 INSERTS_USUAL_SDK = Figure("the same, against the SDK with the HTTP client that it chooses by itself")
 INSERT_SELECT = Figure("INSERT … SELECT of 1,000 rows", "≤ 1.10")
@@ -71,10 +79,17 @@ EVENT_MEMORY = Figure("memory of receiver and worker over 48,000 events", "≤ 1
 EVENT_DELAY = Figure("from POST to the row in stripe.*, 200 events/s", "p50 < 100 ms, p99 < 1 s")
 
 PARTS: Mapping[str, tuple[Figure, ...]] = {
-    "point_reads": (POINT_READ, POINT_READ_FROM_CACHE, FIRST_QUERY),
+    "point_reads": (
+        POINT_READ,
+        POINT_READ_FROM_CACHE,
+        FIRST_QUERY,
+        FIRST_QUERY_PRELOADED,
+        CONNECTING_PRELOADED,
+    ),
     "cancels": (CANCEL,),
     "scans": (SCAN, SCAN_COPY, SCAN_AT_LIMIT),
     "scan_memory": (SCAN_MEMORY,),
+    "joins": (JOIN, JOIN_LATERAL, JOIN_FEW, JOIN_CHAIN, JOIN_AT_LIMIT, JOIN_WITHOUT_LATENCY),
     "writes": (INSERTS, INSERTS_USUAL_SDK, INSERT_SELECT, UPDATE, INSERT_CONCURRENTLY, INSERT_AT_LIMIT),
     "write_memory": (WRITE_MEMORY,),
     "statement_memory": (STATEMENT_MEMORY,),

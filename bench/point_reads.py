@@ -9,7 +9,15 @@ from collections.abc import Iterator
 import httpx
 import orjson
 
-from bench.figures import FIRST_QUERY, POINT_READ, POINT_READ_FROM_CACHE, Measurement, median_ms
+from bench.figures import (
+    CONNECTING_PRELOADED,
+    FIRST_QUERY,
+    FIRST_QUERY_PRELOADED,
+    POINT_READ,
+    POINT_READ_FROM_CACHE,
+    Measurement,
+    median_ms,
+)
 from bench.stack import Bench, running
 
 TIMES = 300
@@ -21,7 +29,8 @@ def point_reads() -> Iterator[Measurement]:
         with bench.connect() as connection:
             ids = [str(row[0]) for row in connection.execute("select id from stripe_live.customer limit 200")]
         yield from _warm(bench, ids)
-        yield from _cold(bench, ids[0])
+        with running(customers=1000, preload=True) as preloading:
+            yield from _cold(bench, preloading, ids[0])
 
 
 def _warm(bench: Bench, ids: list[str]) -> Iterator[Measurement]:
@@ -55,20 +64,35 @@ def _warm(bench: Bench, ids: list[str]) -> Iterator[Measurement]:
         )
 
 
-def _cold(bench: Bench, identifier: str) -> Iterator[Measurement]:
-    def connect_and(query: str, *parameters: str) -> float:
+def _cold(bench: Bench, preloading: Bench, identifier: str) -> Iterator[Measurement]:
+    """Measure new sessions of two servers, of which the second loads the package when it starts."""
+
+    def connect_and(server: Bench, query: str, *parameters: str) -> float:
         start = time.perf_counter()
-        with bench.connect() as connection:
+        with server.connect() as connection:
             connection.execute(query.encode(), parameters or None).fetchone()
             return time.perf_counter() - start
 
-    def median_of(query: str, *parameters: str) -> float:
-        return statistics.median(connect_and(query, *parameters) for _ in range(11)) * 1000
+    def alternating(query: str, *parameters: str) -> tuple[float, float]:
+        times = [
+            (connect_and(bench, query, *parameters), connect_and(preloading, query, *parameters))
+            for _ in range(21)
+        ]
+        first, second = (statistics.median(column) * 1000 for column in zip(*times, strict=True))
+        return first, second
 
-    empty_ms = median_of("select 1")
-    first_ms = median_of("select email from stripe_live.customer where id = %s", identifier)
-    yield FIRST_QUERY.measured(
-        f"{first_ms:.0f} ms",
-        f"connecting and `select 1`: {empty_ms:.0f} ms",
-        f"{first_ms - empty_ms:+.0f} ms",
+    empty_ms, empty_preloaded_ms = alternating("select 1")
+    first_ms, preloaded_ms = alternating("select email from stripe_live.customer where id = %s", identifier)
+    against = f"connecting and `select 1`: {empty_ms:.1f} ms"
+    yield FIRST_QUERY.measured(f"{first_ms:.0f} ms", against, f"{first_ms - empty_ms:+.0f} ms")
+    yield FIRST_QUERY_PRELOADED.measured(
+        f"{preloaded_ms:.0f} ms",
+        against,
+        f"{preloaded_ms - empty_ms:+.0f} ms",
+        holds=preloaded_ms - empty_ms <= 60,
+    )
+    yield CONNECTING_PRELOADED.measured(
+        f"{empty_preloaded_ms:.1f} ms",
+        f"without: {empty_ms:.1f} ms",
+        f"{empty_preloaded_ms - empty_ms:+.1f} ms",
     )

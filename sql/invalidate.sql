@@ -24,6 +24,11 @@ begin
             message = format('server "%s" is not installed', left(invalidate.server, 100)),
             hint = 'stripe_sync.server lists the servers.';
     end if;
+    if to_regclass(format('%I._invalidation', live)) is null then
+        raise undefined_table using
+            message = format('stripe_sync.invalidate needs the foreign table %I._invalidation, which was dropped', live),
+            hint = 'stripe-fdw init makes it again; stripe-fdw uninstall removes what is left.';
+    end if;
     -- The CONTEXT of an error quotes a statement that runs by itself, and does not quote that of a loop.
     for invalidated in
         execute format('insert into %I._invalidation (resource, id) values ($1, $2) returning true', live)

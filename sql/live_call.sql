@@ -17,9 +17,15 @@ declare
     wanted text := pg_catalog.upper(call.method);
     given text := coalesce(call.params, '{}')::text;
     answer jsonb;
+    needed constant text := $name$:"live"._call$name$;
 begin
     if wanted is null or call.path is null then
         return null;
+    end if;
+    if to_regclass(needed) is null then
+        raise undefined_table using
+            message = format('the foreign table %s, through which Stripe is asked, was dropped', replace(needed, '"', '')),
+            hint = 'stripe-fdw init makes it again; stripe-fdw uninstall removes what is left.';
     end if;
     -- The CONTEXT of an error quotes a statement that runs by itself, and does not quote that of a loop.
     if wanted = 'GET' then

@@ -12,11 +12,21 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
+from support.data_directories import initialized_once
 from support.hostile_endpoint import Behaviour, Hostile, HostileEndpoint
 from support.simulators import Simulators
 
 # The slow suites first, so that the quick ones fill the remaining time.
 ORDER = ("database", "acceptance", "containers", "live", "unit")
+# Before them the files that run for long, each in one worker: at the end the others would wait for it.
+LONG = {
+    "tests/acceptance/test_dev_stack.py", "tests/acceptance/test_distribution.py",
+    "tests/acceptance/test_quickstart.py", "tests/database/copies/test_queue.py",
+    "tests/database/copies/test_refetch.py", "tests/database/copies/test_refresh.py",
+    "tests/database/events/test_chaos.py", "tests/database/property/test_same_objects.py",
+    "tests/database/property/test_same_rows.py", "tests/database/reading/test_peers.py",
+    "tests/database/test_uninstall.py", "tests/database/writing/test_crashes.py",
+}  # fmt: skip
 HOST = re.compile(r"[\[-](bundled|multicorn2)[-\]]")  # among a test's parameters
 
 
@@ -30,13 +40,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests by suite."""
-    items.sort(key=_suite)
+    """Sort the tests by suite, those of long files first."""
+    items.sort(key=_turn)
 
 
-def _suite(item: pytest.Item) -> int:
-    name = item.path.relative_to(item.config.rootpath).parts[1]
-    return ORDER.index(name) if name in ORDER else len(ORDER)
+def _turn(item: pytest.Item) -> int:
+    file = item.path.relative_to(item.config.rootpath)
+    if file.as_posix() in LONG:
+        return -1
+    return ORDER.index(file.parts[1]) if file.parts[1] in ORDER else len(ORDER)
 
 
 def pytest_collection_finish() -> None:
@@ -57,6 +69,13 @@ class FileScheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
     """Distribute the tests to the workers."""
     return FileScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_directories() -> Iterator[None]:
+    """Make the data directories of servers from one that is kept."""
+    with initialized_once():
+        yield
 
 
 @pytest.fixture(scope="session")

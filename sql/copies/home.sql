@@ -8,7 +8,7 @@ create table if not exists stripe_sync.home (
 
 comment on table stripe_sync.home is 'The database in which workers keep the copies current; another one is a clone.';
 
--- Returns what tells this database from its clones, but for those of a file system.
+-- Returns what distinguishes this database from its clones, but for those of a file system.
 create or replace function stripe_sync.identity()
     returns text
     language plpgsql

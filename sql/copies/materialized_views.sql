@@ -9,7 +9,7 @@ create table if not exists stripe_sync.view_refresh (
     cron text,                           -- as in stripe_sync.schedule
     since timestamptz not null default now(),
     scheduled_at timestamptz,            -- when its schedule last made it stale
-    reads_live boolean not null default false,  -- foreign tables, of whose changes nothing tells
+    reads_live boolean not null default false,  -- foreign tables, whose changes are not observed
     sources text[] not null default '{}',       -- other views in this table that its query reads
     settles_at xid8,                     -- older transactions may not know that it follows their changes
     is_settled boolean not null default false,
@@ -44,7 +44,7 @@ create table if not exists stripe_sync.resource_change (
     at timestamptz not null default clock_timestamp()
 );
 
-comment on table stripe_sync.resource_change is 'Changes of copies of which no worker has told the materialized views yet.';
+comment on table stripe_sync.resource_change is 'Changes of copies that no worker has applied to the materialized views yet.';
 
 -- Notes that a copy has changed, for the materialized views that follow it. A transaction with a snapshot from its start
 -- may not see that there is one.

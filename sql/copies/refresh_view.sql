@@ -55,7 +55,7 @@ begin
     end loop;
     if refresh_view.resources = '{}' and refresh_view.cron is null then
         raise invalid_parameter_value using
-            message = format('nothing tells when to refresh %s', full_name),
+            message = format('there is nothing that says when to refresh %s', full_name),
             detail = 'It follows no resource, and has no schedule.',
             hint = 'Give resources, or cron; without resources those are followed that its query reads.';
     end if;
@@ -86,7 +86,7 @@ begin
      where r.view = full_name and p.prosrc not like '%stripe_sync.note_change(%';
     if outdated is not null then
         raise object_not_in_prerequisite_state using
-            message = format('the functions of copies that %s follows do not tell of changes', full_name),
+            message = format('the functions of copies that %s follows do not report changes', full_name),
             detail = format('They are of an earlier version: %s.', outdated),
             hint = format('Bring them up to date: stripe-fdw refresh %s.', outdated);
     end if;

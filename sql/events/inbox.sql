@@ -66,7 +66,7 @@ end $$;
 
 revoke execute on function stripe_sync.make_inbox_partition(timestamptz) from public;
 
--- Returns whether an event tells of the creation of an object. The query is here and not where it is asked for, so that
+-- Returns whether an event reports the creation of an object. The query is here and not where it is asked for, so that
 -- copies are written without a lock on the inbox.
 create or replace function stripe_sync.is_creation(of_schema text, event text, at timestamptz) returns boolean
     language plpgsql

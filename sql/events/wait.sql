@@ -2,7 +2,7 @@
 --
 -- A function cannot commit a request for the worker, so it asks by an advisory lock: the worker that polls the events of the
 -- server tries to take that lock ten times a second, finds it held, and polls at once. stripe_sync.event_position says when the
--- last complete poll began, by the clock of the database: one that began after the call has stored all that Stripe had told of.
+-- last complete poll began, by the clock of the database: one that began after the call has stored all events from before it.
 
 alter table stripe_sync.event_position
     add column if not exists polled_from timestamptz,  -- when the last complete poll began, by the clock of the database
@@ -219,7 +219,7 @@ begin
 end $$;
 
 comment on function stripe_sync.wait(interval, text) is
-    'Returns when all that Stripe had told of before the call is in the copies.';
+    'Returns when the copies have all events that Stripe had before the call.';
 
 revoke execute on function stripe_sync.wait(interval, text) from public;
 

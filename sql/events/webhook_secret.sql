@@ -16,7 +16,7 @@ begin
         valid_until timestamptz      -- of an endpoint that is replaced: what it has sent may still be under way
     );
     comment on table stripe_sync.webhook_secret is
-        'The signing secrets of webhook endpoints. Whoever reads them can forge events.';
+        'The signing secrets of webhook endpoints. A role that can read them can forge events.';
     -- Default privileges grant tables to others.
     for role in
         select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end

@@ -1,5 +1,5 @@
 -- Under Multicorn2 some statements crash the backend, which ends every session. So each foreign table has a trigger
--- that rejects them. It runs as whoever writes: where SET ROLE hides from that role which table the session's COPY is
+-- that rejects them. It runs as the writing role: where SET ROLE hides from that role which table the session's COPY is
 -- into, any COPY counts.
 
 create or replace function stripe_sync.guard_table()

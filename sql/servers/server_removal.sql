@@ -12,7 +12,8 @@ declare
     schemas constant text := (
         select string_agg(quote_ident(n.nspname), ', ' order by n.nspname)
           from pg_namespace n
-         where n.nspname in (known.schema, known.live, known.copies));
+         where n.nspname in (known.schema, known.live, known.copies)
+           and obj_description(n.oid, 'pg_namespace') is distinct from 'Kept by stripe-fdw uninstall --keep-copies');
     state regclass;
 begin
     if schemas is not null then
@@ -31,6 +32,9 @@ begin
     end loop;
     if to_regclass('stripe_jobs.procrastinate_jobs') is not null then
         delete from stripe_jobs.procrastinate_jobs j where j.queue_name = known.copies and j.status = 'todo';
+    end if;
+    if to_regclass('stripe_sync.webhook_secret') is not null then
+        delete from stripe_sync.webhook_secret w where w.server = known.name;
     end if;
     delete from stripe_sync.server s where s.name = known.name;
 end $$;

@@ -1,4 +1,4 @@
--- Who may create triggers on a table has their functions run by those who write it. What is written through a view is
+-- A role with TRIGGER on a table has its functions run by the roles that write to it. What is written through a view is
 -- copied with the rights of the owner, so no trigger on the way may run a function of another role.
 
 -- Returns what a warning says of a trigger on the copies, on the tables of their state, or on what views write to, whose

@@ -71,6 +71,12 @@ begin
             message = format('%s belongs to the connected account %s: it cannot be written through view %s',
                 before ->> 'id', before ->> '_account', view);
     end if;
+    if to_regclass(format('%I._view_write', live)) is null then
+        raise undefined_table using
+            message = format('view %s cannot be written: the foreign table %I._view_write, which leads to Stripe, was'
+                ' dropped', view, live),
+            hint = 'stripe-fdw init makes it again; stripe-fdw uninstall removes what is left.';
+    end if;
     -- The CONTEXT of an error does not quote the statement of a loop.
     for key in execute format('select a.key from %I._account a', live) loop
     end loop;
@@ -99,6 +105,10 @@ begin
     end loop;
     if tg_op = 'DELETE' then
         return old;
+    end if;
+    if coalesce(nullif(current_setting('stripe_fdw.dry_run', true), ''), 'off')::boolean then  -- nothing was sent
+        new.id := answered_id;
+        return new;
     end if;
     execute format('select * from %s where id = $1 and _account = ''''', view)
         || case when parent is null then '' else format(' and %I = $2', parent_column) end

@@ -6,9 +6,11 @@ import os
 from functools import cache
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stripe_fdw import sqlstates
+from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import Secret
 
 
@@ -77,5 +79,16 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """Return the settings, read once."""
-    return Settings()
+    """Return the settings, read once. Raises OptionError if a variable has a value that it cannot have."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]  # the value may be a secret
+        field = str(wrong["loc"][0])
+        name = f"STRIPE_FDW_{field.upper()}" if field in Settings.model_fields else field.upper()
+        message = str(wrong["msg"])
+    raise OptionError(
+        f"{name} has an invalid value: {message[:1].lower()}{message[1:]}",
+        hint="docs/reference/settings.md lists the settings.",
+        sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
+    )

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 import urllib3
@@ -46,13 +46,7 @@ class SimulatorProcess:
         Raises RuntimeError, with the log, if it does not start.
         """
         with self.log.open("wb") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._process = self._spawn(self._command, output)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             for line in self.log.read_text(errors="replace").splitlines(keepends=True):
@@ -65,6 +59,15 @@ class SimulatorProcess:
         text = self.log.read_text(errors="replace")
         self.stop()
         raise RuntimeError(f"the simulator did not start:\n{text}")
+
+    def _spawn(self, command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int | None:

@@ -40,6 +40,12 @@ def command_line(folder: Path) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def module_stripe_fdw(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run ``stripe-fdw`` in a folder that the tests of a module share."""
+    return command_line(tmp_path_factory.mktemp("folder"))
+
+
 @pytest.fixture
 def stripe_fdw(tmp_path: Path) -> Run:
     """Run ``stripe-fdw`` in an empty folder."""
@@ -66,15 +72,16 @@ class RunningStack:
     def database(self) -> str:
         return self.variables["DATABASE_URL"]
 
-    def up(self) -> None:
-        result = self.stripe_fdw("dev", "up", "--customers", "50")
+    def up(self, **environment: str) -> None:
+        result = self.stripe_fdw("dev", "up", "--customers", "50", **environment)
         assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="module")
 def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """One stack for the tests of a module. It is stopped afterwards, also after failures."""
-    folder = tmp_path_factory.mktemp("stack")
+    """One stack for the tests of a module, in a folder of an odd name. It is stopped also after failures."""
+    folder = tmp_path_factory.mktemp("stack") / "with space, d&e" / "p%41q o'k"
+    folder.mkdir(parents=True)
     stack = RunningStack(folder, command_line(folder))
     try:
         stack.up()

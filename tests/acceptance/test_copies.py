@@ -5,17 +5,19 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from stripe_fdw.devstack.stack import Stack
+from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, create, rows
+from support.installed_host import installed_tree
 from support.simulators import Simulators
+
+from .conftest import Run
 
 RESOURCES = ("product", "price", "customer", "subscription", "subscription_item", "invoice", "line_item")
 MOVIES = 2000
@@ -42,20 +44,29 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def variables(module_stack: Any, stripe: SimulatorProcess) -> dict[str, str]:
-    """The settings of the command line for a database of its own."""
-    stack = Stack(module_stack.folder / ".dev")
-    with psycopg.connect(stack.dsn, autocommit=True) as connection:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A server without foreign tables: copies need none."""
+    cluster = Cluster(tmp_path_factory.mktemp("postgres"), installed_tree("tests"))
+    cluster.initialize()
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def variables(postgres: Cluster, stripe: SimulatorProcess) -> dict[str, str]:
+    """The settings of the command line for a database of the application's."""
+    with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
         connection.execute("create database app")
-    dsn = psycopg.conninfo.make_conninfo(stack.dsn, dbname="app")
+    dsn = postgres.dsn("app")
     unlimited = {"STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", "STRIPE_FDW_BACKGROUND_SHARE": "1"}
     return {"DATABASE_URL": dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, **unlimited}
 
 
 @pytest.fixture(scope="module")
-def app(module_stack: Any, variables: dict[str, str]) -> Iterator[psycopg.Connection]:
+def app(module_stripe_fdw: Run, variables: dict[str, str]) -> Iterator[psycopg.Connection]:
     """A session of an application whose database has copies and tables of its own."""
-    done = module_stack.stripe_fdw("refresh", *RESOURCES, **variables)
+    done = module_stripe_fdw("refresh", *RESOURCES, **variables)
     assert done.returncode == 0, done.stderr
     with psycopg.connect(variables["DATABASE_URL"], autocommit=True) as connection:
         yield connection
@@ -140,7 +151,7 @@ def test_a_purchase_can_be_ordered_again_while_it_is_in_stock(app: psycopg.Conne
 
 
 def test_a_full_refresh_repairs_damaged_copies(
-    app: psycopg.Connection, module_stack: Any, variables: dict[str, str]
+    app: psycopg.Connection, module_stripe_fdw: Run, variables: dict[str, str]
 ) -> None:
     whole = "select * from stripe_copy.customer order by id"
     columns = (
@@ -150,13 +161,13 @@ def test_a_full_refresh_repairs_damaged_copies(
     app.execute("delete from stripe_copy.customer where id in (select id from stripe_copy.customer limit 3)")
     app.execute("update stripe_copy.customer set _raw = '{\"id\": \"none\"}', email = 'damaged@example.com'")
     assert rows(app, whole) != before
-    done = module_stack.stripe_fdw("refresh", "customer", **variables)
+    done = module_stripe_fdw("refresh", "customer", **variables)
     assert done.returncode == 0, done.stderr
     assert rows(app, columns) == before
 
 
 def test_a_restored_dump_has_the_copies_and_the_next_refresh_writes_nothing(
-    app: psycopg.Connection, module_stack: Any, variables: dict[str, str], tmp_path: Path
+    app: psycopg.Connection, module_stripe_fdw: Run, variables: dict[str, str], tmp_path: Path
 ) -> None:
     dsn = variables["DATABASE_URL"]
     restored = psycopg.conninfo.make_conninfo(dsn, dbname="restored")
@@ -172,7 +183,7 @@ def test_a_restored_dump_has_the_copies_and_the_next_refresh_writes_nothing(
         assert rows(connection, "select * from stripe.customer order by id") == rows(
             app, "select * from stripe.customer order by id"
         )
-        done = module_stack.stripe_fdw("refresh", *RESOURCES, **{**variables, "DATABASE_URL": restored})
+        done = module_stripe_fdw("refresh", *RESOURCES, **{**variables, "DATABASE_URL": restored})
         assert done.returncode == 0, done.stderr
         written = "select sum(inserted), sum(updated), sum(deleted) from stripe_sync.status"
         assert rows(connection, written) == [(0, 0, 0)]

@@ -56,7 +56,7 @@ def differences(system: System, copies: list[str], *, by_events: bool = False) -
     """Yield what the copies and Stripe's objects differ in, as this module compares them.
 
     Some lists hide objects, such as those on a test clock: these are asked for one by one. With ``by_events``
-    only of objects whose changes events tell.
+    only of objects whose changes have events.
     """
     catalog = load()
     with psycopg.connect(system.dsn) as connection:

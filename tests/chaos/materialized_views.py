@@ -1,4 +1,4 @@
-"""Materialized views of the copies: each shows in the end what its query does, and was told so."""
+"""Materialized views of the copies: each has in the end what its query returns, and was notified of it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Server, Servers, SessionPool
 from support.installed_host import installed_tree
+from support.server_log import CrashWatch
 from support.simulators import Simulators
 
 SHOWN_KEY = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")
@@ -91,6 +91,7 @@ def cluster(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory)
             ("log_error_verbosity", "verbose"),
             ("max_prepared_transactions", "5"),
             ("wal_level", "logical"),
+            ("autovacuum", "off"),  # a process every few seconds, for the databases of some minutes
         ),
     )
     cluster.initialize()
@@ -147,30 +148,28 @@ def calm(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
 
 
 def _calm(simulator: SimulatorProcess) -> None:
-    for setting in ("faults", "limits", "keys", "webhooks", "requests"):
-        simulator.control("DELETE", f"/{setting}")
-    simulator.control("POST", "/latency", {})
+    simulator.control("POST", "/reset", {"objects": False})
 
 
-@contextmanager
-def _unharmed(database: str, cluster: Cluster) -> Iterator[None]:
-    """Check that the server is still the one that was started, and that no backend crashed."""
-    pid, logged = cluster.pid(), cluster.log.stat().st_size
-    yield
-    with psycopg.connect(database, autocommit=True) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
-    assert cluster.pid() == pid
-    with cluster.log.open("rb") as log:
-        log.seek(logged)
-        written = log.read()
-    assert b"was terminated by signal" not in written
-    assert b"all server processes terminated; reinitializing" not in written
+@pytest.fixture(scope="session")
+def crash_watch(cluster: Cluster) -> Iterator[CrashWatch]:
+    """Finds out whether the server is still the one that was started, and whether a backend crashed."""
+    watch = CrashWatch(cluster)
+    yield watch
+    watch.check()
 
 
 @pytest.fixture
-def db(database: str, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
+def unharmed(crash_watch: CrashWatch) -> Iterator[None]:
+    """Check after a test that no backend has crashed."""
+    yield
+    crash_watch.check()
+
+
+@pytest.fixture
+def db(database: str, unharmed: None, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
     """A session of its own. Afterwards the server must still be the one that was started."""
-    with _unharmed(database, cluster), psycopg.connect(database, autocommit=True) as connection:
+    with psycopg.connect(database, autocommit=True) as connection:
         yield connection
 
 
@@ -183,9 +182,9 @@ def pool(database: str) -> Iterator[SessionPool]:
 
 
 @pytest.fixture
-def pooled(pool: SessionPool, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
+def pooled(pool: SessionPool, unharmed: None, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
     """A session that an earlier test of the file may have used. Afterwards the server must be unharmed."""
-    with _unharmed(pool.dsn, cluster), pool.session() as connection:
+    with pool.session() as connection:
         yield connection
 
 

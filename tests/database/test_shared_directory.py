@@ -17,7 +17,7 @@ from stripe_fdw.shared.memory import _FILE_NAME
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, count
 
-# A machine of its own as far as shared memory is concerned, where somebody has made the directory before.
+# A machine of its own as far as shared memory is concerned, where another OS user made the directory first.
 OCCUPIED = 'mount -t tmpfs none /dev/shm && mkdir -m 755 /dev/shm/stripe-fdw-0 && exec "$@"'
 MACHINE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", OCCUPIED, "sh"]
 
@@ -36,7 +36,7 @@ def occupied(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cluster]:
-    """A server that nobody has told where to share, on such a machine."""
+    """A server without a setting for the directory, on such a machine."""
     user = private_postgres._unprivileged_user()
     as_user = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
     monkeypatch.setattr(private_postgres, "unprivileged", lambda: [*MACHINE, *as_user])

@@ -1,4 +1,4 @@
-"""Stripe's API as somebody uses it who has its documentation and nothing of ours."""
+"""Stripe's API over plain HTTP, without any code of this project."""
 
 from __future__ import annotations
 

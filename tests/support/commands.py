@@ -5,17 +5,14 @@ Importing takes most of a short command's time. Acceptance tests start the insta
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 import weakref
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
-from typing import Final
 
-_FORKS: Final = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["stripe_fdw.cli", "stripe_fdw.jobs.worker"])
+from support.forks import FORKS
 
 
 class Command:
@@ -24,7 +21,7 @@ class Command:
     def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
         """Start it."""
         self._stdout, self._stderr = _Output(), _Output()
-        self._process = _FORKS.Process(
+        self._process = FORKS.Process(
             target=_main,
             args=(arguments, dict(environment), self._stdout.connection, self._stderr.connection),
         )

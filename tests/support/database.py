@@ -46,7 +46,7 @@ def rows(db: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
 
 
 def create(simulator: SimulatorProcess, path: str, fields: Mapping[str, object]) -> dict[str, Any]:
-    """Create an object in Stripe, as somebody else would."""
+    """Create an object in Stripe by a request of another client."""
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
     answer = urllib3.request(
         "POST", f"{simulator.url}/v1/{path}", body=urlencode(fields), headers=headers, timeout=20

@@ -46,6 +46,9 @@ class FakeStripe:
     def __post_init__(self) -> None:
         self.options = ClientOptions(key=Secret(self.key), api_version="2026-10-28.endive")
 
+    def rate(self, endpoint: str) -> float:
+        return 100.0
+
     def fetch(self, request: Request, *, check: Callable[[], object], background: bool = False) -> Response:
         return self.submit(request, background=background).result(check=check)
 

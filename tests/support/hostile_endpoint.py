@@ -1,4 +1,4 @@
-"""An endpoint that answers as no Stripe does: an HTTP server on the loopback, and what it can be told."""
+"""An endpoint that answers as no Stripe does: an HTTP server on the loopback, and its settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encod
 
 
 class HostileEndpoint:
-    """A TCP server on the loopback that reads a request and then does what it is told to, each time."""
+    """A TCP server on the loopback that reads a request and then does what its settings say, each time."""
 
     def __init__(self, behave: Behaviour) -> None:
         self.behave = behave

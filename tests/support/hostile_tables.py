@@ -30,9 +30,14 @@ CALLS: list[tuple[str, str]] = []
 ALIVE = {"scans": 0, "statements": 0}
 
 
+class Seconds(NamedTuple):
+    alone: Any
+    ahead: Any
+
+
 class Size(NamedTuple):
     rows: Any
-    requests: Any
+    seconds: Any
 
 
 class Mute(Exception):  # noqa: N818
@@ -347,16 +352,24 @@ class Table:
         self.maybe_fail("size")
         if "size" in self.options:
             size = eval(self.options["size"])
-            return Size(size[0], size[2]) if isinstance(size, tuple) and len(size) == 3 else size
+            if not isinstance(size, tuple) or len(size) != 3:
+                return size
+            return Size(size[0], Seconds(size[2], size[2]))
         rows = float(self.options.get("estimate", "3"))
         columns = {qual.column for qual in quals}
         rows = min([rows, *(found for key, found in self._paths() if set(key) <= columns)])
-        return Size(rows, rows / 100)
+        return Size(rows, Seconds(rows / 1000, rows / 1000))
 
     def width(self, columns: list[str]) -> Any:
         self.maybe_fail("width")
         size = eval(self.options.get("size", "()"))
         return size[1] if isinstance(size, tuple) and len(size) == 3 else 100
+
+    def rows_per_value(self) -> list[tuple[str, float]]:
+        return []
+
+    def rows_ahead(self) -> int:
+        return 0
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         self.maybe_fail("path_keys")

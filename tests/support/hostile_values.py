@@ -1,7 +1,11 @@
-"""Values that no Stripe sends and no user means, as strategies of hypothesis."""
+"""Values that no Stripe sends and no user means, as strategies of hypothesis.
+
+Each is made once: hypothesis looks through a new one before it draws from it, for longer than the draw takes.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import orjson
@@ -64,17 +68,20 @@ ODD_TEXTS = (
 )
 
 
+@cache
 def texts(max_size: int = 30) -> st.SearchStrategy[str]:
     """Texts: odd ones, any ones, and several in a row."""
     odd = st.sampled_from(ODD_TEXTS)
     return st.one_of(odd, st.text(max_size=max_size), st.lists(odd, max_size=4).map("".join))
 
 
+@cache
 def sql_texts(max_size: int = 30) -> st.SearchStrategy[str]:
     """Texts that Postgres can hold: without U+0000 and halves of surrogate pairs."""
     return texts(max_size).map(lambda text: text.replace("\0", "").encode(errors="ignore").decode())
 
 
+@cache
 def json_values(strings: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[Any]:
     """JSON values: of wrong types, out of all ranges, and nested."""
     strings = texts() if strings is None else strings

@@ -24,6 +24,7 @@ CUSTOMER = Resource(
     filters=(Filter("email", "email", exact=False), Filter("created", "created", range=True)),
     retrieve=Operation("retrieve", "GET", "/v1/customers/{customer}"),
     search_fields=("email", "name", "metadata", "created"),
+    substring_fields=("email", "name"),
     search_path="/v1/customers/search",
     id_prefix="cus_",
 )

@@ -1,4 +1,4 @@
-"""What events have told of objects, compared with what Stripe shows of them."""
+"""The states of objects in events, compared with what Stripe returns."""
 
 from __future__ import annotations
 

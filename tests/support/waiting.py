@@ -25,4 +25,4 @@ def wait_until(condition: Callable[[], object], what: str = "the condition", sec
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"{what} did not come true within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(0.02)

@@ -23,7 +23,7 @@ class World:
         self.objects: dict[str, dict[str, Any]] = {}
 
     def call(self, method: str, path: str, **fields: object) -> dict[str, Any]:
-        """One of Stripe's operations, as somebody else would call it."""
+        """One of Stripe's operations, called by another client."""
         answer = urllib3.request(
             method,
             f"{self._stripe.url}/v1/{path}",

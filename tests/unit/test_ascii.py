@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from support.cases import each
 
 PRODUCT = Path(__file__).parents[2] / "src" / "stripe_fdw"
 # Text for files and terminals, and a character that replaces others in what Stripe answers.
@@ -37,18 +37,18 @@ def texts(file: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-@pytest.mark.parametrize("file", product("*.py"), ids=shown)
+@each("file", product("*.py"), ids=shown)
 def test_python(file: Path) -> None:
     assert [(line, text) for line, text in texts(file) if not text.isascii()] == []
 
 
-@pytest.mark.parametrize("file", product("*.[ch]"), ids=shown)
+@each("file", product("*.[ch]"), ids=shown)
 def test_c(file: Path) -> None:
     assert [text for text in C_STRING.findall(file.read_text()) if not text.isascii()] == []
 
 
 # The package has its scripts by a link, which a search for files does not follow.
-@pytest.mark.parametrize("file", [*product("*.sql"), *sorted((PRODUCT / "sql").rglob("*.sql"))], ids=shown)
+@each("file", [*product("*.sql"), *sorted((PRODUCT / "sql").rglob("*.sql"))], ids=shown)
 def test_sql(file: Path) -> None:
     assert file.read_text().isascii()
 

@@ -22,6 +22,7 @@ from stripe_fdw.fdw.cache.response_cache import CACHE_BYTES, STATEMENT_BYTES
 from stripe_fdw.fdw.schema.options import VALID
 from stripe_fdw.settings import Settings
 from stripe_simulator.server.faults import KINDS, Fault
+from support.cases import each
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
@@ -131,7 +132,8 @@ def test_settings_are_documented_and_no_others() -> None:
 
 
 def test_every_line_of_explain_is_documented() -> None:
-    modules = [*(SOURCE / "stripe_fdw" / "fdw").rglob("*.py")]
+    package = SOURCE / "stripe_fdw"
+    modules = [*(package / "fdw").rglob("*.py"), *(package / "host" / "c").glob("*.c")]
     lines = {
         line for module in modules for line in re.findall(r"\"(Stripe [A-Z][\w ]+)\"", module.read_text())
     }
@@ -264,7 +266,7 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+@each("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_are_valid(path: Path) -> None:
     for target, anchor in links(path):
         assert target.exists(), f"{path.name} links to {target}"
@@ -309,9 +311,7 @@ def test_names_beside_those_of_sequin_are_tables() -> None:
     assert len(names) > 20
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in modules() if path.is_relative_to(HOST)], ids=lambda path: path.name
-)
+@each("path", [path for path in modules() if path.is_relative_to(HOST)], ids=lambda path: path.name)
 def test_every_file_of_the_host_is_in_its_readme(path: Path) -> None:
     assert f"`{path.relative_to(HOST)}`" in (HOST / "README.md").read_text()
 
@@ -325,7 +325,7 @@ def mapped(path: Path) -> str:
     return ARCHITECTURE.partition(f"**{folders[1]}/**")[2].partition("\n**")[0].partition("\n### ")[0]
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+@each("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_module_is_on_the_map(path: Path) -> None:
     name = f"c/{path.name}" if path.suffix in (".c", ".h") else path.stem
     assert f"`{name}`" in mapped(path)

@@ -12,6 +12,7 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 STRIPE = "https://api.stripe.com"
 _STRIPE_HOST = "api.stripe.com"
+_VERSION = re.compile(r"/v[12]\Z")
 _ADDRESS = re.compile(r"[\x21-\x7e]{0,2000}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an address of version 4 or 6
 
@@ -40,7 +41,12 @@ def check_api_base(text: str) -> str:
         raise _error(text, "must hold no user, password, query or fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise _error(text, "is not https", "Plain http is accepted for loopback hosts only.")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    path = parts.path.rstrip("/")
+    if _VERSION.search(path):
+        right = f"{parts.scheme}://{parts.netloc}{_VERSION.sub('', path)}"
+        right = excerpt(right, MAX_NAME_CHARACTERS)
+        raise _error(text, f"ends in the version of the API, which each request adds: give {right}")
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def is_stripe(api_base: str) -> bool:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from copy import copy
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
@@ -37,12 +39,11 @@ USER_AGENT = f"stripe-fdw/{__version__}"
 _GRACE_SECONDS = 0.5  # after its deadline in which an exchange may still end by itself
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-_PATH = re.compile(r"/v\d+/[^\x00-\x20\x7f-\U0010ffff?#]+")
+_PATH = re.compile(r"/v\d+/[!\"$->@-~]+")  # printable ASCII without ? and #
 _thread_pool = ThreadPool()
 
 
-@dataclass(frozen=True)
-class ClientOptions:
+class ClientOptions(Struct, frozen=True):
     """Key, account and limits of a client. Clients with equal options are interchangeable."""
 
     key: Secret
@@ -108,6 +109,10 @@ class Client:
     def background_rate(self) -> float:
         """The requests a second that the account allows to background work."""
         return self._rate_limiter.background_rate
+
+    def rate(self, endpoint: str) -> float:
+        """Return the requests a second that the endpoint and its account are allowed now."""
+        return min(self._rate_limiter.rate(endpoint), self._rate_limiter.rate())
 
     def share_background(self, budget: Budget) -> None:
         """Have background requests also wait for a budget that other machines share."""

@@ -101,7 +101,7 @@ class _CancellableConnection:
         self.send(b"".join(unsent))
 
     def send(self, data: Any) -> None:
-        """Send, or collect the parts of a request until it is complete: one packet wakes the server once."""
+        """Send, or collect the parts of a request until it is complete: the server reads one packet."""
         if self._unsent is not None:
             self._unsent.append(data)
         elif (exchange := _interruptible_exchange()) is None:

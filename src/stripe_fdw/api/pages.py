@@ -1,11 +1,13 @@
-"""Lists read page by page, by cursor, one page ahead of the reader."""
+"""Lists read page by page, one page ahead of the reader: by cursor, in version 2 of the API by URL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from stripe_fdw.api.api_base import STRIPE
 from stripe_fdw.api.client import Client
+from stripe_fdw.api.pages_v2 import next_page_request
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import InterruptibleFuture
@@ -33,7 +35,7 @@ def read_pages(
 
     Args:
         client: sends the requests.
-        request: the list's request, without limit and cursor.
+        request: the list's request, without limit and cursor; in version 2 of the API with its limit.
         check: raises if the query is cancelled; called while waiting.
         limit_hint: the most objects on the first page; the list can be read on all the same.
         on_response: called with each page before it is yielded.
@@ -48,13 +50,15 @@ def read_pages(
             but does not say where.
     """
     first_request = request
+    paged = paged and not request.is_version_2  # whose requests have their limit, which is the list's own
     if first is None:
         limit = {"limit": PAGE if limit_hint is None else max(1, min(limit_hint, PAGE))} if paged else {}
         first_request = request.with_params(**limit, **({"starting_after": after[-1]} if after else {}))
         first = client.submit(first_request, background=background)
     page = _result(client, first, first_request, after[:-1], check, background)
     full_page = request.with_params(limit=PAGE) if paged else request
-    follow = next_request(full_page, page, cursor)
+    api_base = client.options.api_base
+    follow = next_request(full_page, page, cursor, api_base)
     ahead: InterruptibleFuture[Response] | None = None
     number = 1
     milestone = follow
@@ -71,7 +75,7 @@ def read_pages(
             page = _result(client, ahead, follow, earlier_cursors(page, cursor), check, background)
             ahead = None
             number += 1
-            follow = next_request(full_page, page, cursor)
+            follow = next_request(full_page, page, cursor, api_base)
             if follow is not None and follow == milestone:
                 raise endless_list_error(request, page)
             if number & (number - 1) == 0:  # at every power of two: finds cycles of any length
@@ -126,12 +130,16 @@ def objects(page: Response, request: Request) -> list[dict[str, Any]]:
     return data
 
 
-def next_request(request: Request, page: Response, cursor: str = "id") -> Request | None:
+def next_request(
+    request: Request, page: Response, cursor: str = "id", api_base: str = STRIPE
+) -> Request | None:
     """Return the request for the page after this one, None after the last.
 
-    Raises InvalidResponseError if the list has more objects but no cursor.
+    Raises InvalidResponseError if the list has more objects but no cursor, or another list's URL.
     """
     data = objects(page, request)
+    if request.is_version_2:
+        return next_page_request(request, page, api_base=api_base)
     if not page.body.get("has_more"):
         return None
     if page.body.get("object") == "search_result":
@@ -145,7 +153,10 @@ def next_request(request: Request, page: Response, cursor: str = "id") -> Reques
 
 def endless_list_error(request: Request, page: Response) -> InvalidResponseError:
     """Return the error for a list that has more objects, but whose cursor is missing or repeats."""
+    more = (
+        "next_page_url set, which" if request.is_version_2 else "has_more set, but its cursor is missing or"
+    )
     return InvalidResponseError(
-        f"the list {request.method} {request.path} has has_more set, but its cursor is missing or repeats",
+        f"the list {request.method} {request.path} has {more} repeats",
         detail=f"request {page.request_id or 'without id'}, {len(page.body['data'])} objects on the page",
     )

@@ -20,9 +20,10 @@ import re
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from stripe_fdw.redaction import Secret
 from stripe_fdw.shared.memory import CELL_NUMBERS, Cell, SharedMemory, shared_memory
@@ -55,8 +56,7 @@ _RING = _FREED + 8
 _RING_SIZE = CELL_NUMBERS - _RING
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One limit and the cell in which its slots are reserved."""
 
     cell: Cell
@@ -75,7 +75,8 @@ class RateLimiter:
 
     Stripe counts by account, whichever of its keys is used. Today's keys name their account, so two of them
     share a limit as soon as Stripe has accepted both; older ones do not, and each is taken for an account of
-    its own. Anybody can make up a key that names an account, which must not delay the account's requests.
+    its own. A key that Stripe has not accepted may name any account, and must not delay that account's
+    requests.
 
     ``maximum`` replaces Stripe's limit of the account, in requests a second. Where it is higher than
     Stripe's, the account was granted more, and its endpoints are taken to have more in proportion. Limits

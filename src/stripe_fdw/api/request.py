@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, Literal
 from urllib.parse import quote, quote_plus
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from stripe_fdw import exact_json
+from stripe_fdw.catalog.model import VERSION_2
 
 Method = Literal["GET", "POST", "DELETE"]
 Scalar = str | int | float | bool
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
-VERSION_2: Final = "/v2/"
 PAGE: Final = 100  # Stripe's maximum of objects on a page
 PARALLEL: Final = 8  # maximum of requests that one scan has under way
 
@@ -44,8 +46,7 @@ def _flatten_value(name: str, value: object) -> Iterator[tuple[str, str]]:
         yield name, exact_json.format_decimal(value) if isinstance(value, Decimal) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request: a method, a path and flat parameters in the order they are sent.
 
     ``endpoint`` is the path's template (``/v1/customers/{customer}``), by which rate limits count.
@@ -92,9 +93,14 @@ class Request:
         return (_JSON, self.body) if self.body else (_FORM, self.query)
 
     @property
+    def is_version_2(self) -> bool:
+        """True for a request to version 2 of the API."""
+        return self.path.startswith(VERSION_2)
+
+    @property
     def takes_idempotency_key(self) -> bool:
         """True for a POST, and in version 2 of the API for a DELETE."""
-        return self.method == "POST" or (self.method == "DELETE" and self.path.startswith(VERSION_2))
+        return self.method == "POST" or (self.method == "DELETE" and self.is_version_2)
 
     def __str__(self) -> str:
         text = f"{self.method} {self.path}" + (f"?{self.query}" if self.params else "")

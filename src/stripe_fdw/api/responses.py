@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.response_limits import ResponseTooLargeError, check_depth, check_values, too_large_error
+from stripe_fdw.catalog.model import VERSION_2
 from stripe_fdw.errors import (
     ApiError,
     AuthenticationError,
@@ -36,17 +37,17 @@ from stripe_fdw.text_limits import (
 
 _INVALID_REQUEST = "invalid_request_error"
 _RESOURCE_MISSING = "resource_missing"
+_NOT_FOUND = "not_found"  # in version 2 of the API
 _KEY_WAS_USED = (
     "Give the values that were sent with this key before."
     " Another key does it once more: look in Stripe first."
 )
 _Kind = tuple[type[ApiError], str | None, str | None]  # class, hint, SQLSTATE
-_NOT_ACTIVATED: _Kind = (
-    NotActivatedError,
+NOT_ACTIVATED_HINT: Final = (
     "The account of this key does not use this product of Stripe's: activate it in the Dashboard, "
-    "or leave out its tables.",
-    None,
+    "or leave out its tables."
 )
+_NOT_ACTIVATED: _Kind = (NotActivatedError, NOT_ACTIVATED_HINT, None)
 _KINDS_BY_CODE: Mapping[str | None, _Kind] = {
     "account_invalid": (
         PermissionDeniedError,
@@ -64,6 +65,18 @@ _KINDS_BY_CODE: Mapping[str | None, _Kind] = {
         sqlstates.LOCK_NOT_AVAILABLE,
     ),
     "platform_account_required": _NOT_ACTIVATED,
+}
+_WRONG_STATE: _Kind = (ApiError, None, sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE)
+# Version 2 of the API says by the type what version 1 says by the code.
+_KINDS_OF_VERSION_2: Mapping[str | None, _Kind] = {
+    "already_canceled": _WRONG_STATE,
+    "cannot_proceed": _WRONG_STATE,
+    "capability_not_enabled": _NOT_ACTIVATED,
+    "controlled_by_alternate_resource": _WRONG_STATE,
+    "feature_not_enabled": _NOT_ACTIVATED,
+    "financial_account_not_open": _WRONG_STATE,
+    "fx_quote_needs_refresh": _WRONG_STATE,
+    "not_cancelable": _WRONG_STATE,
 }
 # Errors to which Stripe gives no code.
 _KINDS_BY_MESSAGE: tuple[tuple[re.Pattern[str], _Kind], ...] = (
@@ -103,8 +116,7 @@ _ERRORS_BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(Struct, frozen=True):
     """An HTTP response, not parsed. Header names are matched without case."""
 
     status: int
@@ -115,8 +127,7 @@ class HttpResponse:
     seconds: float = 0.0  # from sending the last attempt to the end of its response
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """Stripe's response to a request that succeeded."""
 
     status: int
@@ -208,16 +219,17 @@ def error_from_response(http_response: HttpResponse, request_line: str) -> Strip
     except ResponseTooLargeError as excess:
         return too_large_error(excess, request_line)
     error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict) or not _is_stripe_error(http_response.status, error):
+    is_version_2 = f" {VERSION_2}" in request_line
+    if not isinstance(error, dict) or not _is_stripe_error(http_response.status, error, is_version_2):
         return _invalid_response(http_response, request_line, "is JSON, but no error of Stripe's")
     return _api_error(http_response, error, request_line)
 
 
-def _is_stripe_error(status: int, error: Mapping[str, Any]) -> bool:
+def _is_stripe_error(status: int, error: Mapping[str, Any], is_version_2: bool) -> bool:
     """Return True for Stripe's own errors: a gateway's "not found" must not pass for a missing object."""
     kind, code = error.get("type"), error.get("code")
     if status == 404:
-        return kind == _INVALID_REQUEST or code == _RESOURCE_MISSING
+        return kind == _INVALID_REQUEST or code == _RESOURCE_MISSING or (code == _NOT_FOUND and is_version_2)
     return any(isinstance(field, str) and field for field in (kind, code))
 
 
@@ -274,6 +286,8 @@ def _classify(status: int, kind: str | None, code: str | None, message: str) -> 
         return _KINDS_BY_CODE[code]
     if kind == "idempotency_error":
         return IdempotencyError, _KEY_WAS_USED, None
+    if kind in _KINDS_OF_VERSION_2:
+        return _KINDS_OF_VERSION_2[kind]
     if status == 400 and code is None:
         for pattern, error_kind in _KINDS_BY_MESSAGE:
             if pattern.search(message):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import ssl
 from typing import Final
 
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError
 
+from stripe_fdw.api.connection_failures import is_final
 from stripe_fdw.api.responses import HttpResponse, is_replayed
 
 MAX_RETRIES: Final = 5  # after a connection error, a conflict or a server error
@@ -53,9 +53,3 @@ def _retry_after(response: HttpResponse | None) -> float:
     except ValueError:  # a date, which Stripe does not send: the exponential delay serves as well
         return 0.0
     return seconds if 0.0 <= seconds < float("inf") else 0.0
-
-
-def is_final(failure: HTTPError | None) -> bool:
-    """Return True if every other attempt would fail for the same reason."""
-    reason = failure.args[0] if isinstance(failure, SSLError) and failure.args else None
-    return isinstance(reason, ssl.SSLCertVerificationError)

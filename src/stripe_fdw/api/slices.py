@@ -19,13 +19,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.pages import cursor_is_gone
 from stripe_fdw.api.request import PAGE, PARALLEL, Request
 from stripe_fdw.api.responses import Response
-from stripe_fdw.api.threads import STEP_SECONDS
+from stripe_fdw.api.threads import STEP_SECONDS, InterruptibleFuture
 from stripe_fdw.api.time_slice import FIRST_STEP, LARGER_STEP, Slice, whole_slice
 from stripe_fdw.errors import NotFoundError
 
@@ -45,10 +47,12 @@ def read_slices(
     until: int | None = None,
     on_response: Callable[[Response], object] | None = None,
     background: bool = False,
+    first: InterruptibleFuture[Response] | None = None,
 ) -> Iterator[Response]:
     """Yield all pages, in any order, of a list that is sorted newest first and has a filter ``created``.
 
     Page 1 is requested alone, the rest when the reader wants more, by at most ``parallel`` requests at once.
+    ``first`` is the future of page 1 where its request, ``first_request``, has been sent already.
     ``since`` and ``until`` are Unix seconds, both included; bounds of ``created`` in the request hold too.
     At most ``parallel + 2`` pages are under way or waiting for the reader. Raises what ``Client.fetch``
     raises, and InvalidResponseError for a list that has more objects but no cursor.
@@ -56,9 +60,9 @@ def read_slices(
     base, whole = whole_slice(request, since, until)
     if whole is None:
         return
-    first = request.with_params(limit=PAGE) if since is None and until is None else whole.request(base)
-    page = client.fetch(first, check=check, background=background)
-    rest = whole.read_on(page, first)
+    begin = first_request(request) if since is None and until is None else whole.request(base)
+    page = first.result(check=check) if first else client.fetch(begin, check=check, background=background)
+    rest = whole.read_on(page, begin)
     if on_response is not None:
         on_response(page)
     yield page
@@ -75,6 +79,11 @@ def read_slices(
         work.close()
 
 
+def first_request(request: Request) -> Request:
+    """Return the request for page 1 of a whole list."""
+    return request.with_params(limit=PAGE)
+
+
 def enough_requests(under_way: int, seconds: float, waited: float) -> int:
     """Return how many requests need to be under way where they only queue for the rate limits.
 
@@ -84,8 +93,7 @@ def enough_requests(under_way: int, seconds: float, waited: float) -> int:
     return math.ceil(under_way * seconds / (seconds + waited)) + _QUEUED
 
 
-@dataclass(frozen=True, slots=True)
-class _PageRequest:
+class _PageRequest(Struct, frozen=True):
     future: ResponseFuture
     slice: Slice
     request: Request

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripe_fdw.api.pages import earlier_cursors, endless_list_error, next_request, objects
 from stripe_fdw.api.request import PAGE, Request
@@ -14,8 +16,7 @@ LARGER_STEP = 4
 _CREATED = "created"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """The unread rest of a range of time. Times are Unix seconds, both ends included."""
 
     oldest: int | None  # None: no lower bound

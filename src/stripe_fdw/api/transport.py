@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import builtins
 import io
-import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from contextlib import closing
-from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from urllib3 import Timeout
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    DecodeError,
     HTTPError,
-    NameResolutionError,
     NewConnectionError,
     ProtocolError,
     ProxyError,
     ReadTimeoutError,
-    SSLError,
     TimeoutError,  # noqa: A004
 )
 
 from stripe_fdw.api.cancellation import Exchange, set_current_exchange
+from stripe_fdw.api.connection_failures import explain, is_final
 from stripe_fdw.api.connections import connection_pool
 from stripe_fdw.api.response_limits import ResponseTooLargeError, check_size, too_large_error
 from stripe_fdw.api.responses import HttpResponse, error_code
-from stripe_fdw.api.retries import is_final, retry_delay
+from stripe_fdw.api.retries import retry_delay
 from stripe_fdw.errors import ConnectionFailedError, RateLimitError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
@@ -172,39 +168,12 @@ class Transport:
 
     def _failed(self, failure: HTTPError | None, request_line: str, attempts: int) -> ConnectionFailedError:
         tries = "" if attempts == 1 else f" after {attempts} attempts"
-        hint = None
-        if isinstance(failure, SSLError):
-            how = "its certificate or its TLS cannot be accepted"
-        elif isinstance(failure, ProxyError):
-            how = "the proxy named in HTTPS_PROXY cannot be reached, or refuses"
-        elif isinstance(failure, NewConnectionError):
-            how = "it cannot be reached"
-            hint = "Check api_base, the network of the database host and its proxy."
-        elif isinstance(failure, TimeoutError):
-            how = "it did not answer in time"
-            hint = f"The server option timeout ({self._timeout:g} s) bounds each request with its retries."
-        else:
-            how = "the connection ended before the response was complete"
+        why = explain(failure, self._host, timeout=self._timeout, connect_timeout=_CONNECT_SECONDS)
         return ConnectionFailedError(
-            f"no response from {self._host}{tries}: {how}",
-            detail=f"{excerpt(request_line, MAX_NAME_CHARACTERS)}: {self._reason(failure)}",
-            hint=hint,
+            f"no response from {self._host}{tries}: {why.summary}",
+            detail=f"{excerpt(request_line, MAX_NAME_CHARACTERS)}: {why.reason}",
+            hint=why.hint,
         )
-
-    def _reason(self, failure: HTTPError | None) -> str:
-        """Say in plain words why the connection failed: the libraries' own texts show Python objects."""
-        if isinstance(failure, NameResolutionError):
-            return f"the name {urlsplit(self._api_base).hostname} is not known"
-        if isinstance(failure, TimeoutError) and not isinstance(failure, NewConnectionError):
-            while_connecting = isinstance(failure, ConnectTimeoutError)
-            seconds = min(_CONNECT_SECONDS, self._timeout) if while_connecting else self._timeout
-            missing = f"connection to {self._host}" if while_connecting else "response"
-            return f"no {missing} within {seconds:g} s"
-        if isinstance(failure, DecodeError):
-            return "the response could not be decompressed"
-        peer = "the proxy" if isinstance(failure, ProxyError) else self._host
-        reasons = (_system_reason(cause, peer) for cause in _causes(failure))
-        return next(filter(None, reasons), "the response ended early")
 
 
 def _read(response: BaseHTTPResponse, exchange: Exchange, pool: HTTPConnectionPool, target: str) -> bytes:
@@ -227,33 +196,3 @@ def _read(response: BaseHTTPResponse, exchange: Exchange, pool: HTTPConnectionPo
         response.close()
         raise
     return body.getvalue()
-
-
-def _system_reason(cause: BaseException, peer: str) -> str | None:
-    """Return the reason in an exception of the system's; None for exceptions of the libraries around it."""
-    match cause:
-        case ssl.SSLCertVerificationError():
-            reason = f"certificate not accepted: {cause.verify_message}"
-        case ssl.SSLError():
-            reason = f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
-        case RemoteDisconnected():
-            reason = "connection closed without a response"
-        case ConnectionRefusedError():
-            reason = f"connection refused by {peer}"
-        case ConnectionResetError():
-            reason = f"connection reset by {peer}"
-        case OSError(strerror=str(text)):
-            reason = text.lower()
-        case _:
-            return None
-    return reason
-
-
-def _causes(failure: BaseException | None) -> Iterator[BaseException]:
-    """Yield the exceptions that led to an exception, innermost first."""
-    if failure is None:
-        return
-    inner = [argument for argument in failure.args if isinstance(argument, BaseException)]
-    for cause in (*inner, failure.__cause__):
-        yield from _causes(cause)
-    yield failure

@@ -61,6 +61,7 @@ class TableDescription(TypedDict):
     defaults: dict[str, str]  # parameters of every list
     further_lists: list[dict[str, str]]  # parameters of the lists that show what the first one hides
     search: list[str]  # fields of the search API
+    substring_search: list[str]  # of these, those that it finds by parts of their values
     required: list[str]
     columns: list[ColumnDescription]
     insert_needs: list[list[str]]  # groups of columns, of each at least one; _params[name] without a column
@@ -69,6 +70,7 @@ class TableDescription(TypedDict):
     operations: list[str]  # verbs and paths of those that only stripe_live.call runs
     freshness: str
     events: list[str]
+    ids_in: list[str]  # of objects in no list: columns and expressions that have their ids
     notes: list[str]
 
 
@@ -97,7 +99,7 @@ def find(catalog: Catalog, name: str) -> Resource:
 
 def table(resource: Resource) -> TableDescription:
     """Return everything the catalog holds about a table."""
-    columns = [_column(resource, column) for column in resource.columns]
+    columns = [describe_column(resource, column) for column in resource.columns]
     return TableDescription(
         table=resource.name,
         object=resource.object,
@@ -106,6 +108,7 @@ def table(resource: Resource) -> TableDescription:
         defaults=dict(resource.defaults),
         further_lists=[dict(parameters) for parameters in resource.further_lists],
         search=list(resource.search_fields),
+        substring_search=list(resource.substring_fields),
         required=_required(resource),
         columns=columns,
         insert_needs=write_description.insert_needs(resource),
@@ -114,6 +117,7 @@ def table(resource: Resource) -> TableDescription:
         operations=write_description.other_operations(resource),
         freshness=freshness(resource),
         events=list(resource.events),
+        ids_in=list(resource.ids_in),
         notes=list(resource.notes),
     )
 
@@ -122,6 +126,10 @@ def freshness(resource: Resource) -> str:
     """Return how a copy of the table is kept up to date, as a phrase."""
     if resource.preview:
         return "computed by Stripe on each query"
+    if not resource.is_listed:
+        return "not copied: Stripe has no list of these objects"
+    if not resource.has_copy:
+        return "not copied: version 2 of the API reports changes by thin events, which are not applied"
     if resource.events_of:
         return f"events: those of {resource.events_of}, which contains the rows"
     return _FRESHNESS[resource.freshness]
@@ -137,23 +145,31 @@ def _summary(resource: Resource) -> TableSummary:
         pushed=sorted({*_pushed_columns(resource)}),
         required=_required(resource),
         writable=[command for command, operation in operations.items() if operation is not None],
-        freshness=resource.freshness.value,
+        freshness=resource.freshness.value if resource.has_copy or resource.preview else "not copied",
     )
 
 
 def _pushed_columns(resource: Resource) -> list[str]:
-    retrieved = ["id"] if resource.retrieve else []
+    retrieved = ["id"] if _is_retrieved_by_id(resource) else []
     parents = [item.column for item in resource.parents]
-    return [*retrieved, *parents, *(item.column for item in resource.filters)]
+    holders = dict.fromkeys(item.column for item in resource.holders)
+    return [*retrieved, *parents, *holders, *(item.column for item in resource.filters)]
+
+
+def _is_retrieved_by_id(resource: Resource) -> bool:
+    return resource.retrieve is not None and not resource.single
 
 
 def _required(resource: Resource) -> list[str]:
     parents = [item.column for item in resource.parents]
     filters = [item.column for item in resource.filters if item.required]
-    return [*parents, *filters, *([" or ".join(resource.one_of)] if resource.one_of else [])]
+    by_id = ["id"] if _is_retrieved_by_id(resource) and not resource.list_path else []
+    one_of = resource.one_of or tuple(dict.fromkeys(item.column for item in resource.holders))
+    return [*parents, *filters, *by_id, *([" or ".join(one_of)] if one_of else [])]
 
 
-def _column(resource: Resource, column: Column) -> ColumnDescription:
+def describe_column(resource: Resource, column: Column) -> ColumnDescription:
+    """Return what the catalog holds about a column of a table."""
     path = ".".join(column.path)
     return ColumnDescription(
         column=column.name,
@@ -177,9 +193,10 @@ def _expand_limits(column: Column) -> list[str]:
 
 def _pushed_quals(resource: Resource, column: Column) -> list[str]:
     quals = []
-    if column.name == "id" and resource.retrieve:
+    if column.name == "id" and _is_retrieved_by_id(resource):
         quals += ["=", "= ANY"]
-    if any(item.column == column.name for item in resource.parents):
+    owners = {item.column for item in resource.parents} | {item.column for item in resource.holders}
+    if column.name in owners:
         quals += ["=", "= ANY"]
     for item in resource.filters:
         if item.column == column.name:
@@ -195,10 +212,16 @@ def _filter_quals(item: Filter) -> list[str]:
 
 
 def _requests(resource: Resource) -> dict[str, str]:
+    requests = {}
     if resource.preview:
         requests = {"preview": f"POST {resource.list_path}"}
-    else:
+    elif resource.is_listed:
         requests = {"list": f"GET {resource.list_path}"}
+    elif resource.wraps:
+        requests = {"retrieve": f"GET {resource.list_path}"}
+    elif resource.holders:
+        paths = dict.fromkeys(f"GET {holder.path}" for holder in resource.holders)
+        requests = {"inside": ", ".join(paths)}
     operations = {
         "retrieve": resource.retrieve,
         "insert": resource.create,

@@ -8,6 +8,7 @@ content, so that a new one changes no other line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from typing import Any
 import orjson
 
 from stripe_fdw.catalog.model import (
+    VERSION_2,
     Catalog,
     Column,
     Filter,
     Freshness,
+    Holder,
     Kind,
     Operation,
     Parent,
     Resource,
+    ThinEvent,
     Transition,
     WritePath,
 )
@@ -67,6 +71,8 @@ class _Decoder:
             name, *entries = self._document["operations"][key]
             method, path = key.split(" ")
             parameters = tuple(parameter(entry, self._literals) for entry in entries)
+            if path.startswith(VERSION_2):
+                parameters = tuple(replace(item, null_unsets=True) for item in parameters)
             self._operations[key] = Operation(
                 name, method, path, parameters, _as_tuples(self._document["one_of"].get(key, []))
             )
@@ -83,6 +89,7 @@ class _Decoder:
         fields["columns"] = tuple(self._column(item) for item in entry["columns"])
         fields["filters"] = tuple(Filter(**self._fields(item)) for item in entry.get("filters", ()))
         fields["parents"] = tuple(Parent(**item) for item in entry.get("parents", ()))
+        fields["holders"] = tuple(Holder(**self._fields(item)) for item in entry.get("holders", ()))
         fields["operations"] = tuple(self.operation(key) for key in entry.get("operations", ()))
         fields["transitions"] = tuple(self._transition(item) for item in entry.get("transitions", ()))
         fields["write_paths"] = tuple(
@@ -125,6 +132,8 @@ class StoredCatalog(Catalog):
         object.__setattr__(self, "api_version", document["api_version"])
         object.__setattr__(self, "sdk_version", document["sdk_version"])
         object.__setattr__(self, "event_types", tuple(document["event_types"]))
+        thin_events = tuple(ThinEvent(*item) for item in document["thin_events"].items())
+        object.__setattr__(self, "thin_events", thin_events)
         object.__setattr__(self, "_document", document)
         object.__setattr__(self, "_decoder", _Decoder(document))
 

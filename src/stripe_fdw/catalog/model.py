@@ -7,10 +7,12 @@ answered is decided in ``fdw.planning``, and which requests a write needs in ``f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -22,6 +24,7 @@ class Kind(StrEnum):
     DECIMAL = "decimal"  # a number that Stripe sends as a string -> numeric
     FLOAT = "float"  # a JSON number with a fraction -> double precision
     TIME = "time"  # a Unix timestamp -> timestamptz
+    TIMESTAMP = "timestamp"  # a time as text (RFC 3339), with milliseconds: in version 2 of the API
     REFERENCE = "reference"  # an id, or the expanded object, whose id is taken -> text
     JSON = "json"  # an object or a list -> jsonb
 
@@ -38,6 +41,7 @@ _POSTGRES_TYPES: Mapping[Kind, str] = {
     Kind.DECIMAL: "numeric",
     Kind.FLOAT: "double precision",
     Kind.TIME: "timestamp with time zone",
+    Kind.TIMESTAMP: "timestamp with time zone",
     Kind.REFERENCE: "text",
     Kind.JSON: "jsonb",
 }
@@ -51,8 +55,7 @@ class Freshness(StrEnum):
     RESCAN = "rescan"  # changes send no event, so the list is read again
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of the resource's table.
 
     ``path`` holds the keys that lead to the value in the object, outermost first: usually ``(name,)``. It is
@@ -75,9 +78,13 @@ class Column:
     expanded_in_lists: bool = True  # False where Stripe expands it only when it retrieves one object
     is_secret: bool = False  # never asked for unless it is named: a whole row does without it
 
+    @property
+    def is_selective(self) -> bool:
+        """True if few objects share a value of the column: ids and free texts, unlike states and flags."""
+        return self.kind is Kind.REFERENCE or (self.kind is Kind.TEXT and not self.values)
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+
+class Filter(Struct, frozen=True):
     """A parameter of the list operation that selects rows by a column."""
 
     parameter: str  # as sent: "customer", "created", "recurring[interval]", "shipping[status]"
@@ -96,8 +103,7 @@ class Filter:
     max_values: int = 0  # the most values that ``any_of`` takes in one request; 0 where no limit is known
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(Struct, frozen=True):
     """A path parameter of a list inside an object: ``/v1/invoices/{invoice}/lines`` has ``invoice``."""
 
     parameter: str
@@ -123,13 +129,16 @@ class Parameter:
     # Parameters next to it that Stripe resets when it is sent without them, each with the value they get.
     resets: tuple[tuple[str, str], ...] = ()
     replaced_whole: bool = False  # of an object: Stripe replaces all of it, so keys to keep are sent too
+    # Null unsets it, and the empty string is a value: in version 2 of the API. The loader sets it.
+    null_unsets: bool = field(default=False, repr=False, compare=False)
     # Returns the fields of a shape. The loader passes the function that knows the built file.
     fields_of_shape: Callable[[str], ParameterFields] = field(default=_no_fields, repr=False, compare=False)
 
     @property
     def fields(self) -> ParameterFields:
         """Return the fields of the object, or of each object of the list; () where any are accepted."""
-        return self.fields_of_shape(self.shape) if self.shape else ()
+        fields = self.fields_of_shape(self.shape) if self.shape else ()
+        return tuple(replace(item, null_unsets=True) for item in fields) if self.null_unsets else fields
 
     def accepts(self, column: Column) -> bool:
         """Return True if the column's value can be sent as this parameter.
@@ -147,8 +156,7 @@ ParameterFields = tuple[Parameter, ...]
 """The fields of an object inside a request's body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """An operation of Stripe's API: ``finalize_invoice`` is POST /v1/invoices/{invoice}/finalize."""
 
     name: str  # the SDK's method: create, update, delete, retrieve, search, list, finalize_invoice
@@ -158,8 +166,7 @@ class Operation:
     one_of: tuple[tuple[str, ...], ...] = ()  # groups of parameters; each needs at least one of its own
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """A change of a column that is an operation: an invoice whose ``status`` becomes ``open`` is finalized.
 
     The first of the resource's transitions whose column, value, sources and conditions fit is taken. Several
@@ -182,10 +189,11 @@ class Transition:
 
 
 ANY_VALUE: Final = "*"  # as a transition's value
+VERSION_2: Final = "/v2/"  # how the paths of version 2 of the API begin
+OBJECTS_OF_VERSION_2: Final = "v2."  # how the names of its objects begin
 
 
-@dataclass(frozen=True, slots=True)
-class WritePath:
+class WritePath(Struct, frozen=True):
     """The parameter that takes a column's value on create and update, where their names differ.
 
     The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``; a number is an index of a list.
@@ -198,14 +206,38 @@ class WritePath:
     on_update: bool = True
 
 
-@dataclass(frozen=True)
-class Resource:
+class Holder(Struct, frozen=True):
+    """A request whose answer has the objects of a table that has no list of its own, for a value of a column.
+
+    A customer's discount lies in the customer: ``GET /v1/customers/{customer}`` has it as ``discount``.
+    """
+
+    column: str  # the column whose value the request takes
+    path: str  # of the request: "/v1/customers/{customer}"
+    parameter: str  # of the path or the query, which takes the value
+    resource: str  # whose ids the column has
+    is_list: bool = False  # the answer is a list, read page by page
+    # The field that has the object or the list of objects, in the answer or in each object of its list; ""
+    # where the answer's list is the objects themselves.
+    field: str = ""
+    expand: str = ""  # what the request expands, so that the field has whole objects
+    extra_parameters: tuple[tuple[str, str], ...] = ()  # always sent with it
+    delete: str = ""  # the path of the DELETE that takes the object out of this one, with the same parameter
+
+    @property
+    def in_path(self) -> bool:
+        """Return True if the value is a part of the path."""
+        return "{" + self.parameter + "}" in self.path
+
+
+class Resource(Struct, frozen=True, dict=True):
     """A type of Stripe object and its table."""
 
     name: str  # the table: "checkout_session"
     object: str  # the API's: "checkout.session"
     area: str  # a remote schema for IMPORT FOREIGN SCHEMA: "billing", "payments"
-    list_path: str  # "/v1/subscriptions", "/v1/invoices/{invoice}/lines"
+    # "/v1/subscriptions", "/v1/invoices/{invoice}/lines"; "" where Stripe has no such list
+    list_path: str
     columns: tuple[Column, ...]
     filters: tuple[Filter, ...] = ()
     parents: tuple[Parent, ...] = ()
@@ -227,19 +259,44 @@ class Resource:
     # DELETE and UPDATE may have one for a status ("delete paid"). {id} stands for the row's id.
     hints: tuple[tuple[str, str], ...] = ()
     search_fields: tuple[str, ...] = ()  # fields of the search API; () if there is none
+    substring_fields: tuple[str, ...] = ()  # of these, those that a search finds by a part of a word
     search_path: str = ""
     events: tuple[str, ...] = ()
     freshness: Freshness = Freshness.RESCAN
     events_of: str = ""  # the resource that contains these rows and whose events report their changes
     newest_first: bool = True  # lists are ordered by created, newest first
     cursor_field: str = "id"  # field whose last value continues the list: starting_after
-    paged: bool = True  # accepts limit and starting_after
+    paged: bool = True  # accepts limit, and starting_after or page
+    page_size: int = 100  # the most objects that a page may have
     id_prefix: str = ""  # "cus_": for examples and generated objects
     preview: bool = False  # computed by list_path's POST, never listed (upcoming_invoice)
     one_of: tuple[str, ...] = ()  # columns of which one must be given, where no single one is required
     notes: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()  # columns that Stripe makes anew for each response
     listed_days: int = 0  # an older object is not listed any more; 0: all are
+    # list_path answers with one object, not with a list: the account's balance, a customer's cash balance.
+    single: bool = False
+    wraps: str = ""  # the column whose value the answer is: the list that a summary of entitlements has
+    holders: tuple[Holder, ...] = ()  # where the objects lie that Stripe shows inside others alone
+    ids_in: tuple[str, ...] = ()  # columns in which ids of objects without a list lie: "setup_intent.mandate"
+
+    @property
+    def is_listed(self) -> bool:
+        """Return True if Stripe has a list of the objects, of all or of those inside another object."""
+        return bool(self.list_path) and not self.single and not self.preview
+
+    @property
+    def has_copy(self) -> bool:
+        """True if copies may have the resource: Stripe lists its objects, and events contain them.
+
+        Version 2 of the API reports changes by thin events, which are not applied yet.
+        """
+        return self.is_listed and not self.is_version_2
+
+    @property
+    def is_told_by_events(self) -> bool:
+        """True if there are events for every change: those of the object, or of the one that contains it."""
+        return self.freshness is Freshness.EVENTS or bool(self.events_of)
 
     @cached_property
     def column(self) -> Mapping[str, Column]:
@@ -278,8 +335,20 @@ class Resource:
                 paths[column.name] = (column.name,)
         return paths
 
+    @property
+    def is_version_2(self) -> bool:
+        """True if the resource is one of version 2 of the API: other pages, times, errors and bodies."""
+        return self.list_path.startswith(VERSION_2)
+
     def __str__(self) -> str:
         return f"{self.name} ({self.list_path}, {len(self.columns)} columns)"
+
+
+class ThinEvent(Struct, frozen=True):
+    """A type of thin event: it names the object that it is about, and does not contain it."""
+
+    type: str  # "v2.core.account.created", "v1.customer.created"
+    object: str  # the API's name of the object: "v2.core.account", "customer"; "" where it names none
 
 
 @dataclass(frozen=True)
@@ -291,6 +360,7 @@ class Catalog:
     resources: tuple[Resource, ...]
     operations: tuple[Operation, ...]  # every operation of the API, for stripe_live.call
     event_types: tuple[str, ...]
+    thin_events: tuple[ThinEvent, ...] = ()  # what /v2/core/events lists
 
     @cached_property
     def resource(self) -> Mapping[str, Resource]:

@@ -13,6 +13,7 @@ from typing import Final
 from stripe_fdw.catalog import describe
 from stripe_fdw.catalog.model import Catalog
 from stripe_fdw.catalog.overlay.transitions import PSEUDO_STATES
+from stripe_fdw.catalog.overlay.unlisted import OBJECTS_WITHOUT_TABLE
 from stripe_fdw.catalog.write_description import TransitionDescription
 
 REFERENCE: Final = Path(__file__).parents[3] / "docs" / "reference"
@@ -22,7 +23,13 @@ _GENERATED: Final = "<!-- Generated from the catalog by `python -m stripe_fdw.ca
 _TYPES: Final = {"timestamp with time zone": "timestamptz", "double precision": "float8"}
 _VALUES_SHOWN: Final = 8
 _WRITES: Final = ("insert", "update", "delete")
-_ROLES: Final = {"list": "Listed by", "preview": "Computed by", "retrieve": "one by", "search": "searched by"}
+_ROLES: Final = {
+    "list": "Listed by",
+    "preview": "Computed by",
+    "inside": "In no list; taken out of the answers to",
+    "retrieve": "one by",
+    "search": "searched by",
+}
 
 
 def pages(catalog: Catalog) -> dict[Path, str]:
@@ -125,6 +132,17 @@ def _index(catalog: Catalog, areas: Sequence[tuple[str, Sequence[describe.TableS
                 ", ".join(item["writable"]),
             )
 
+    yield ""
+    yield "## Objects without a table"
+    yield ""
+    yield "Stripe has no operation that retrieves these, so no table can show them. `stripe_live.call`"
+    yield "reaches the operations that create them."
+    yield ""
+    yield "| Object | Reason |"
+    yield "|---|---|"
+    for name, reason in sorted(OBJECTS_WITHOUT_TABLE.items()):
+        yield _row(f"`{name}`", reason)
+
 
 def _area(area: str, tables: Sequence[describe.TableDescription]) -> Iterator[str]:
     yield f"# Tables of {area}"
@@ -163,17 +181,27 @@ def _area(area: str, tables: Sequence[describe.TableDescription]) -> Iterator[st
 
 def _facts(item: describe.TableDescription) -> Iterator[str]:
     requests = [
-        f"{phrase} `{item['requests'][role]}`" for role, phrase in _ROLES.items() if role in item["requests"]
+        f"{phrase} {_code(item['requests'][role].split(', '))}"
+        for role, phrase in _ROLES.items()
+        if role in item["requests"]
     ]
-    facts = [", ".join(requests), *_writing(item)]
+    described = ", ".join(requests)
+    if "list" not in item["requests"] and "retrieve" in item["requests"]:
+        described = described.replace(_ROLES["retrieve"], "In no list; retrieved by")
+    facts = [described, *_writing(item)]
     if item["defaults"]:
-        facts.append(f"Lists are requested with {_parameters(item['defaults'])}")
+        lists = "Lists are requested" if "list" in item["requests"] else "It is requested"
+        facts.append(f"{lists} with {_parameters(item['defaults'])}")
+    if item["ids_in"]:
+        facts.append(f"Ids lie in {_code(item['ids_in'])}")
     for parameters in item["further_lists"]:
         facts.append(f"A further list is requested with {_parameters(parameters)}")
     if item["required"]:
         facts.append(f"Requires {_required(item['required'], ' and ')}")
     if item["search"]:
         facts.append(f"With `use_search`, conditions on {_code(item['search'])} are pushed too")
+    if item["substring_search"]:
+        facts.append(f"With `use_search`, LIKE and ILIKE on {_code(item['substring_search'])} are pushed too")
     facts.extend(note.rstrip(".") for note in item["notes"])
     for fact in facts:
         yield f"- {fact}."

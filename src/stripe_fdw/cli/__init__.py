@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
+import psycopg
 import typer
 
 from stripe_fdw.catalog import load
 from stripe_fdw.cli import (
     adopt,
     catalog,
+    check,
     demo,
     dev,
     host,
@@ -19,11 +21,13 @@ from stripe_fdw.cli import (
     serve,
     simulator,
     status,
+    uninstall,
     verify,
     webhook,
     worker,
 )
-from stripe_fdw.cli.output import out, report
+from stripe_fdw.cli.output import out, report, report_usage
+from stripe_fdw.database.errors import database_error
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.version import __version__
 
@@ -31,6 +35,7 @@ _app = typer.Typer(
     name="stripe-fdw",
     help="Stripe as tables in Postgres.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -54,6 +59,7 @@ def _main(
 _app.command()(demo.demo)
 _app.add_typer(dev.app, name="dev")
 _app.command()(init.init)
+_app.command()(check.check)
 _app.command()(refresh.refresh)
 _app.command()(verify.verify)
 _app.command()(status.status)
@@ -62,14 +68,35 @@ _app.add_typer(webhook.app, name="webhook")
 _app.command()(worker.worker)
 _app.command()(adopt.adopt)
 _app.add_typer(host.app, name="host")
+_app.command()(uninstall.uninstall)
 _app.command()(catalog.catalog)
 _app.command()(simulator.simulator)
 
 
+# Typer may bundle its own copy of click, whose exceptions it does not export.
+_UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
 def app() -> None:
-    """Run a command. Print an error of this package as one message, and exit with code 1."""
+    """Run a command.
+
+    An error is one message, with exit code 1; of a command line that cannot be understood, with exit code 2.
+    An interrupt ends with exit code 130.
+    """
     try:
-        _app()
+        sys.exit(_app(standalone_mode=False) or 0)
     except StripeFdwError as error:
         report(error)
-        sys.exit(1)
+    except psycopg.Error as error:
+        report(database_error(error))
+    except OSError as error:
+        if error.filename is None:  # not about a file that the user has named
+            raise
+        report(StripeFdwError(f"{error.filename}: {(error.strerror or 'error').lower()}"))
+    except _UsageError as error:
+        report_usage(error)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        report(StripeFdwError("interrupted"))
+        sys.exit(130)
+    sys.exit(1)

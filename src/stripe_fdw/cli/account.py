@@ -15,7 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
-from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.connection_hints import connection_hint
+from stripe_fdw.database.errors import database_error
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import find_server
 from stripe_fdw.database.session import open_session
@@ -78,7 +79,7 @@ def open_database(url: str) -> Iterator[psycopg.Connection]:
         with open_session(url) as connection:
             yield connection
     except psycopg.Error as error:
-        raise InstallError(f"the database reported an error: {database_message(error)}") from None
+        raise database_error(error, connection_hint(error)) from None
 
 
 def client_of(connection: psycopg.Connection, schemas: Schemas) -> Client:

@@ -7,7 +7,7 @@ import psycopg
 from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out
 from stripe_fdw.copies.home import adopt as adopt_copies
-from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.errors import InstallError, database_error
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 
@@ -22,7 +22,7 @@ def adopt() -> None:
                 )
             adopted = adopt_copies(connection)
     except psycopg.Error as error:
-        raise InstallError(f"the database reported an error: {database_message(error)}") from None
+        raise database_error(error) from None
     out.print(
         "workers keep these copies current now"
         if adopted

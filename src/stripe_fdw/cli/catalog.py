@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from stripe_fdw.catalog import describe, load
-from stripe_fdw.cli.output import out, print_table
+from stripe_fdw.catalog.comments import comments
+from stripe_fdw.cli.output import JsonOption, out, print_json, print_table
 from stripe_fdw.counts import counted
+from stripe_fdw.database.comments import comment_statement
 
 _COMMANDS = ("insert", "update", "delete")
 
@@ -21,24 +22,35 @@ def catalog(
         str | None, typer.Argument(help="A table (checkout_session) or an object (checkout.session).")
     ] = None,
     area: Annotated[str | None, typer.Option(help="Only the tables of one product area.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: JsonOption = False,
+    comments_schema: Annotated[
+        str | None,
+        typer.Option(
+            "--comments",
+            metavar="SCHEMA",
+            help="Print COMMENT statements for the foreign tables in a schema. init sets them itself.",
+        ),
+    ] = None,
 ) -> None:
     """List the tables, or show one: its columns, what is pushed down, what can be written."""
     stripe_catalog = load()
+    if comments_schema is not None:
+        chosen = stripe_catalog.resources if table is None else [describe.find(stripe_catalog, table)]
+        for resource in chosen:
+            if area in (None, resource.area):
+                for column, text in comments(resource):
+                    typer.echo(comment_statement(comments_schema, resource.name, column, text), nl=False)
+        return
     if table is not None:
         description = describe.table(describe.find(stripe_catalog, table))
-        _print_json(description) if as_json else _print_table(description)
+        print_json(description) if as_json else _print_table(description)
         return
     tables = [item for item in describe.tables(stripe_catalog) if area in (None, item["area"])]
     if not tables:
         raise typer.BadParameter(
             f"there is no such area; the areas are {', '.join(stripe_catalog.areas)}", param_hint="--area"
         )
-    _print_json(tables) if as_json else _print_tables(tables, stripe_catalog.api_version)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    print_json(tables) if as_json else _print_tables(tables, stripe_catalog.api_version)
 
 
 def _print_tables(tables: list[describe.TableSummary], api_version: str) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 import psycopg
 
 from stripe_fdw.catalog import load
-from stripe_fdw.catalog.model import Freshness, Resource
+from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import CopiedAccount
 from stripe_fdw.cli.output import say
 from stripe_fdw.copies.accounts import check_account
@@ -77,8 +77,7 @@ def read_changes(
         tuple(
             resource
             for resource in resources
-            if resource.name not in refreshed
-            or (resource.freshness is not Freshness.EVENTS and not resource.events_of)
+            if resource.name not in refreshed or not resource.is_told_by_events
         )
     )
 

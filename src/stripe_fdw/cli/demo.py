@@ -21,6 +21,7 @@ from rich.table import Table
 
 from stripe_fdw.cli.demo_events import show_events
 from stripe_fdw.cli.output import out, print_table, say
+from stripe_fdw.cli.ranges import MAX_MILLISECONDS, MAX_OBJECTS
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.counts import counted
 from stripe_fdw.database.install import HostName
@@ -113,8 +114,12 @@ EXAMPLES_ON_COPIES: tuple[Example, ...] = (
 
 
 def demo(
-    customers: Annotated[int, typer.Option(min=10, help="Customers in the simulated Stripe.")] = 1000,
-    latency_ms: Annotated[float, typer.Option(min=0, help="Minimum duration of each response.")] = 20,
+    customers: Annotated[
+        int, typer.Option(min=10, max=MAX_OBJECTS, help="Customers in the simulated Stripe.")
+    ] = 1000,
+    latency_ms: Annotated[
+        float, typer.Option(min=0, max=MAX_MILLISECONDS, help="Minimum duration of each response.")
+    ] = 20,
     host: Annotated[
         HostName, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
     ] = "bundled",

@@ -148,7 +148,7 @@ class _Command:
         deadline = time.monotonic() + _WAIT_SECONDS
         while not is_done():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise StripeFdwError(f"waited in vain for {what}", detail=self.printed()[-2000:])
+                raise StripeFdwError(f"timed out waiting for {what}", detail=self.printed()[-2000:])
             time.sleep(_LOOK_SECONDS)
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from stripe_fdw.cli.output import out, say
+from stripe_fdw.cli.output import JsonOption, out, print_json, say
+from stripe_fdw.cli.ranges import MAX_MILLISECONDS, MAX_OBJECTS, MIN_RATE
 from stripe_fdw.database.install import HostName
-from stripe_fdw.devstack.stack import NOT_RUNNING, Stack, StackError
+from stripe_fdw.devstack.stack import Stack, StackError
 from stripe_fdw.settings import settings
 
 app = typer.Typer(help="A private Postgres and a simulated Stripe on this machine.", no_args_is_help=True)
@@ -29,18 +30,24 @@ def up(
     directory: Directory = None,
     customers: Annotated[
         int | None,
-        typer.Option(min=0, help="Number of customers; other objects in proportion (first start: 1000)."),
+        typer.Option(
+            min=0,
+            max=MAX_OBJECTS,
+            help="Number of customers; other objects in proportion (first start: 1000).",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the generated objects (first start: 1).")] = None,
     latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="Minimum duration of each response (first start: 0).")
+        float | None,
+        typer.Option(min=0, max=MAX_MILLISECONDS, help="Minimum duration of each response (first start: 0)."),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests per second allowed in total (first start: any).")
+        float | None,
+        typer.Option(min=MIN_RATE, help="Requests per second allowed in total (first start: any)."),
     ] = None,
     endpoint_rate: Annotated[
         float | None,
-        typer.Option(min=0, help="Requests per second allowed for each endpoint (first start: any)."),
+        typer.Option(min=MIN_RATE, help="Requests per second allowed for each endpoint (first start: any)."),
     ] = None,
     host: Annotated[
         HostName | None,
@@ -82,12 +89,18 @@ def env(directory: Directory = None) -> None:
 
 
 @app.command()
-def status(directory: Directory = None) -> None:
+def status(directory: Directory = None, as_json: JsonOption = False) -> None:
     """Show which parts run, and where; the exit code is 1 unless both run."""
     parts = list(_stack(directory).status())
-    for part, state in parts:
-        out.print(f"{part:10} {state}", markup=False)
-    if any(state == NOT_RUNNING for _, state in parts):
+    if as_json:
+        print_json(
+            {part.name: {"running": part.is_running, "pid": part.pid, "url": part.url} for part in parts}
+        )
+    else:
+        for part in parts:
+            state = f"running (pid {part.pid}), {part.url}" if part.is_running else "not running"
+            out.print(f"{part.name:10} {state}", markup=False)
+    if not all(part.is_running for part in parts):
         raise typer.Exit(1)
 
 

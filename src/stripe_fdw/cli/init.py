@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import psycopg
 import typer
 
+from stripe_fdw.checks.finding import Finding, Status
+from stripe_fdw.checks.run import run_checks
+from stripe_fdw.checks.subject import Subject
 from stripe_fdw.cli.account import database_url
-from stripe_fdw.cli.output import out, say
+from stripe_fdw.cli.check import finding_lines, summary
+from stripe_fdw.cli.output import JsonOption, out, print_json, say
 from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.copies.yielding import in_yielding_transaction
-from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.connection_hints import connection_hint
+from stripe_fdw.database.errors import InstallError, database_error, database_message
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
+from stripe_fdw.database.key_check import CheckedKey, RefusedKeyError, check_key, has_key
 from stripe_fdw.database.queries import catalog_names
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import choose_names, installed_servers
-from stripe_fdw.database.session import CLIENT_ENCODING
+from stripe_fdw.database.session import CLIENT_ENCODING, open_session
 from stripe_fdw.errors import OptionError
-from stripe_fdw.redaction import redact
 from stripe_fdw.settings import settings
 
 
@@ -51,6 +58,10 @@ def init(
     without_live: Annotated[
         bool, typer.Option("--without-live", help="Do not install the server and the foreign tables.")
     ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not check the key and what was installed.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Install or update everything in the database that DATABASE_URL names, local copies where there are any.
 
@@ -71,6 +82,8 @@ def init(
     if len(mapping) > 1:
         raise OptionError("--api-key-file and --api-key-env cannot be used together")
     changes: list[str] = []
+    checked: list[CheckedKey] = []
+    lacks_mapping = False
     try:
         with psycopg.connect(url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection:
             with catalog_names(connection):
@@ -81,8 +94,12 @@ def init(
             plan = InstallPlan(host, server, options, mapping, live=not without_live, schema=schemas.views)
 
             def install() -> None:
+                nonlocal lacks_mapping
                 changes[:] = install_into(connection, plan)
                 with catalog_names(connection):
+                    lacks_mapping = plan.live and not has_key(connection, server)
+                    if plan.live and not no_check and not lacks_mapping:
+                        checked[:] = [_check_key(connection, schemas)]
                     installed = installed_resources(connection, schemas)
                 if copied := [*installed, *(copies or [])]:
                     changes.extend(install_copies(connection, schemas, None if "all" in copied else copied))
@@ -90,32 +107,73 @@ def init(
             # It gives way: a deadlock would end the transaction of a user whose writes Stripe has already.
             in_yielding_transaction(connection, install, lambda: None)
     except psycopg.Error as error:
-        raise InstallError(
-            f"the database reported an error: {redact(str(error)).strip()}",
-            hint="Nothing was changed." + _hint(error),
-        ) from None
-    for line in changes or ["nothing to do"]:
-        out.print(line, markup=False)
+        raise database_error(error, "Nothing was changed." + _hint(error)) from None
+    if not as_json:
+        for line in changes or ["nothing to do"]:
+            out.print(line, markup=False)
     for other in others:
         say(f"server {other.server} is brought up to date by its own: stripe-fdw init{other.option}")
-    if without_live:
-        return
-    say(f"requests of server {server} go to {plan.api_base}")
-    if not mapping:
+    if plan.live:
+        say(f"requests of server {server} go to {plan.api_base}")
+    for checked_key in checked:
+        say(
+            f"Stripe accepts the key, of account {checked_key.account}"
+            if checked_key.account
+            else "Stripe accepts the key, which may not read its own account"
+        )
+    findings: list[Finding] | None = None
+    if not no_check:
+        findings = _say_findings(url, schemas, checked[0] if checked else None)
+    elif lacks_mapping:
         say(
             f"no API key was given in {schemas.key_variable}: create a user mapping before the first query"
             " (docs/how-to/keys.md)"
         )
+    if as_json:
+        print_json(
+            {
+                "server": server,
+                "api_base": plan.api_base if plan.live else None,
+                "changes": changes,
+                "account": checked[0].account if checked else None,
+                "checks": None if findings is None else [asdict(finding) for finding in findings],
+            }
+        )
+
+
+def _say_findings(url: str, schemas: Schemas, key: CheckedKey | None) -> list[Finding] | None:
+    """Say what is not as it should be, without a further request to Stripe. What is installed stays.
+
+    Return the findings; None if it could not be checked.
+    """
+    findings = []
+    try:
+        with open_session(url) as connection:
+            for finding in run_checks([Subject(connection, schemas, key, asks_stripe=False)]):
+                findings.append(finding)
+                if finding.status is not Status.OK:
+                    for line in finding_lines(finding, with_server=False):
+                        say(line)
+    except psycopg.Error as error:
+        say(f"not checked: {database_message(error)}")
+        return None
+    say(f"{summary(findings)}; to repeat them: stripe-fdw check{schemas.option}")
+    return findings
+
+
+def _check_key(connection: psycopg.Connection, schemas: Schemas) -> CheckedKey:
+    try:
+        return check_key(connection, schemas)
+    except RefusedKeyError as error:
+        unchanged = "Nothing was changed; --no-check installs without this request."
+        raise InstallError(error.message, hint=f"{error.hint or ''} {unchanged}".strip()) from None
 
 
 def _hint(error: psycopg.Error) -> str:
-    match error:
-        case psycopg.errors.InsufficientPrivilege():
-            return " Run it as a superuser, or see docs/quickstart.md for what a superuser does before."
-        case psycopg.OperationalError() if error.sqlstate is None:
-            return " Check that the server that DATABASE_URL names is running."
-        case _:
-            return ""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return " Run it as a superuser, or see docs/how-to/install.md for what a superuser does before."
+    hint = connection_hint(error)
+    return f" {hint}" if hint else ""
 
 
 def _name_and_value(item: str) -> tuple[str, str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.redaction import redact
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 # Lines are neither wrapped nor cut, in a pipe and in a terminal, as psql prints them.
 out = Console(highlight=False, soft_wrap=True, width=1000)
@@ -25,6 +30,25 @@ def print_table(table: Table) -> None:
 def say(line: str) -> None:
     """Print a line about progress to standard error: standard output is for results."""
     err.print(redact(line), markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value to standard output as JSON, with all that looks like a key masked."""
+    typer.echo(redact(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()))
+
+
+def report_usage(error: Any) -> None:
+    """Print to standard error why a command line cannot be understood, and where its options are listed.
+
+    ``error`` is a click.ClickException.
+    """
+    message = str(error.format_message()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # whose message is the help
+        typer.echo(message, err=True)
+        return
+    hint = f"See {context.command_path} --help." if context is not None else None
+    report(StripeFdwError(message[:1].lower() + message[1:], hint=hint))
 
 
 def report(error: StripeFdwError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from stripe_fdw.cli.output import err, out, say
+from stripe_fdw.cli.output import err, say
 from stripe_fdw.copies.runs import Run
 from stripe_fdw.counts import counted
 
@@ -80,13 +80,13 @@ class ShownProgress:
                 shown.printed_at = now
                 say(_line(run, shown, now))
 
-    def finished(self, resource: str, outcome: str) -> None:
-        """Print how the refresh of a resource ended."""
+    def finished(self, resource: str, report: Callable[[], object]) -> None:
+        """Remove the bar of a resource, and call ``report`` while no other thread prints."""
         with self._lock:
             shown = self._shown.pop(resource, None)
             if shown is not None:
                 self._bars.remove_task(shown.task)
-            out.print(f"{resource}: {outcome}", markup=False)
+            report()
 
 
 class _Counted(TextColumn):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Annotated
@@ -17,17 +18,24 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.changes import ReadChanges, begin_events, read_changes
 from stripe_fdw.cli.costs import say_cost
-from stripe_fdw.cli.output import report, say
+from stripe_fdw.cli.output import JsonOption, out, print_json, report, say
 from stripe_fdw.cli.progress import ShownProgress
+from stripe_fdw.cli.refresh_outcomes import (
+    RefreshOutcome,
+    came_with,
+    ended_elsewhere,
+    failed,
+    left_out,
+    refreshed,
+)
 from stripe_fdw.copies.accounts import ask_account, check_account, servers_of_same_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, update_copies
 from stripe_fdw.copies.owned_lists import refreshed_with
 from stripe_fdw.copies.refetch import Refetcher
-from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
+from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
-from stripe_fdw.counts import counted
-from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.errors import database_error
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
@@ -55,6 +63,7 @@ def refresh(
         typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
     ] = False,
     server: ServerOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read objects from Stripe into local copies, in the database that DATABASE_URL names.
 
@@ -65,51 +74,71 @@ def refresh(
         raise typer.BadParameter("--changes reads what has changed, --full everything: give one of them")
     resources = chosen_resources(resource or None)
     copied = copied_account(server)
+    outcomes: list[RefreshOutcome] = []
     work = _Refresh(
-        copied.database_url, copied.client, copied.schemas, confirm_deletions=confirm_deletions, full=full
+        copied.database_url,
+        copied.client,
+        copied.schemas,
+        outcomes.append if as_json else _print,
+        confirm_deletions=confirm_deletions,
+        full=full,
     )
     try:
         left = read_changes(copied, resource, work.check) if changes else ReadChanges(resources)
-        succeeded = work.run(left.lists)
-        if succeeded and left.begin_at is not None:
+        work.run(left.lists)
+        if not work.failed and left.begin_at is not None:
             begin_events(copied, left.begin_at)
     except psycopg.Error as error:
-        raise InstallError(
-            f"the database reported an error: {database_message(error)}",
-            hint="What was committed stays. Run it again: it goes on where it stopped.",
+        raise database_error(
+            error, "What was committed stays. Run it again: it goes on where it stopped."
         ) from None
-    if not succeeded:
+    if as_json:
+        print_json([outcome.description() for outcome in outcomes])
+    if work.failed:
         raise typer.Exit(1)
+
+
+def _print(outcome: RefreshOutcome) -> None:
+    out.print(f"{outcome.resource}: {outcome.line}", markup=False)
 
 
 class _Refresh:
     """The refresh of several resources, some at a time, each with a connection of its own."""
 
     def __init__(
-        self, database: str, client: Client, schemas: Schemas, *, confirm_deletions: bool, full: bool
+        self,
+        database: str,
+        client: Client,
+        schemas: Schemas,
+        on_outcome: Callable[[RefreshOutcome], object],
+        *,
+        confirm_deletions: bool,
+        full: bool,
     ) -> None:
+        """Refresh nothing yet. ``on_outcome`` is called once for each resource, by one thread at a time."""
         self._database = database
         self._client = client
         self._schemas = schemas
+        self._on_outcome = on_outcome
         self._confirm_deletions = confirm_deletions
         self._full = full
         self._stopping = threading.Event()
-        self._failed = False
+        self.failed = False  # one of them failed
         self._entries: dict[str, list[Resource]] = {}  # by the resource whose refresh brings them
         self._progress = ShownProgress()
 
-    def run(self, resources: tuple[Resource, ...]) -> bool:
-        """Refresh them, those with parents after the others. Return False if one of them failed.
+    def run(self, resources: tuple[Resource, ...]) -> None:
+        """Refresh them, those with parents after the others.
 
         The entries of lists that objects own come with these objects.
         """
         if not resources:
-            return True
+            return
         self._entries = refreshed_with(resources, load())
-        refreshed = chosen_resources(self._entries)
+        chosen = chosen_resources(self._entries)
         asked = ask_account(self._client)  # while the copies are installed
         with open_session(self._database) as connection:
-            names = {item.name for item in (*resources, *refreshed)}
+            names = {item.name for item in (*resources, *chosen)}
             for line in update_copies(connection, self._schemas, names, self.check):
                 say(line)
             account = check_account(self._client, connection, self._schemas, self.check, asked)
@@ -120,7 +149,7 @@ class _Refresh:
             return bool(resource.parents) or any(item.required for item in resource.filters)
 
         with closing(share_background(self._client, self._database, account)), self._progress.shown():
-            for group in ([r for r in refreshed if not needs(r)], [r for r in refreshed if needs(r)]):
+            for group in ([r for r in chosen if not needs(r)], [r for r in chosen if needs(r)]):
                 with ThreadPoolExecutor(_PARALLEL_RESOURCES) as threads:
                     try:
                         list(threads.map(self._refresh, group))
@@ -130,7 +159,6 @@ class _Refresh:
             with open_session(self._database) as connection:
                 refetcher = Refetcher(self._client, connection, self._schemas, load(), self.check)
                 refetcher.finish(names, _REFETCH_SECONDS)
-        return not self._failed
 
     def check(self) -> None:
         """Raise Interrupted when the refresh is to end."""
@@ -140,20 +168,22 @@ class _Refresh:
     def _refresh(self, resource: Resource) -> None:
         try:
             with open_session(self._database) as connection:
-                outcome = self._outcome(resource, connection)
-                came_with = self._came_with(resource, connection)
+                outcomes = [self._outcome(resource, connection), *self._came_with(resource, connection)]
         except StripeFdwError as error:
             if self._stopping.is_set():
                 raise
-            self._failed = True
-            self._progress.finished(resource.name, "failed")
+            self._end(failed(resource.name, error.message))
             report(error)
         else:
-            self._progress.finished(resource.name, outcome)
-            for name, outcome_of_entries in came_with.items():
-                self._progress.finished(name, outcome_of_entries)
+            for outcome in outcomes:
+                self._end(outcome)
 
-    def _outcome(self, resource: Resource, connection: psycopg.Connection) -> str:
+    def _end(self, outcome: RefreshOutcome) -> None:
+        if outcome.error is not None:
+            self.failed = True
+        self._progress.finished(outcome.resource, lambda: self._on_outcome(outcome))
+
+    def _outcome(self, resource: Resource, connection: psycopg.Connection) -> RefreshOutcome:
         """Refresh the resource, or join the process that does so, and return how it ended."""
         refresh = ResourceRefresh(
             self._client,
@@ -169,9 +199,9 @@ class _Refresh:
         while True:
             match refresh.refresh(resource):
                 case LeftOut(reason):
-                    return f"is left out: {reason}"
+                    return left_out(resource.name, reason)
                 case Run() as run:
-                    return summary(run)
+                    return refreshed(run)
                 case RunningElsewhere():
                     if not joined:
                         say(f"{resource.name}: another process is refreshing it, which is waited for")
@@ -180,21 +210,11 @@ class _Refresh:
                 self.check()
                 time.sleep(_LOOK_SECONDS)
             ended = last_ending(connection, self._schemas.copies, resource.name, "")
-            if ended is not None and ended.error is not None:
-                self._failed = True
-                return f"failed in another process: {ended.error}"
             if ended is not None:
-                return f"another process has refreshed it: {counted(ended.objects, 'object')}"
+                return ended_elsewhere(resource.name, ended)
 
-    def _came_with(self, resource: Resource, connection: psycopg.Connection) -> dict[str, str]:
-        """Return what has become of the entries of the resource's lists, of those to be refreshed."""
-        outcomes = {}
+    def _came_with(self, resource: Resource, connection: psycopg.Connection) -> Iterator[RefreshOutcome]:
+        """Yield the outcomes of the entries of the resource's lists, of those to be refreshed."""
         for entries in self._entries[resource.name]:
             ended = last_ending(connection, self._schemas.copies, entries.name, "")
-            outcomes[entries.name] = (
-                f"comes with {resource.name}"
-                if ended is None
-                else f"{counted(ended.objects, 'object')}, which {'comes' if ended.objects == 1 else 'come'}"
-                f" with {resource.name}"
-            )
-        return outcomes
+            yield came_with(entries.name, resource.name, ended)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stripe_fdw.cli.ranges import MAX_MILLISECONDS, MAX_OBJECTS, MAX_TIME, MIN_RATE
 from stripe_fdw.errors import StripeFdwError
 
 
@@ -14,31 +15,47 @@ class SimulatorError(StripeFdwError):
 
 
 def simulator(
-    port: Annotated[int, typer.Option(help="Port on the loopback address; 0 chooses a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on the loopback address; 0 chooses a free one.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the generated objects.")] = 1,
-    customers: Annotated[int, typer.Option(help="Number of customers; other objects in proportion.")] = 1000,
-    subscriptions: Annotated[int | None, typer.Option(help="Number of subscriptions.")] = None,
-    invoices: Annotated[int | None, typer.Option(help="Number of invoices.")] = None,
+    customers: Annotated[
+        int, typer.Option(min=0, max=MAX_OBJECTS, help="Number of customers; other objects in proportion.")
+    ] = 1000,
+    subscriptions: Annotated[
+        int | None, typer.Option(min=0, max=MAX_OBJECTS, help="Number of subscriptions.")
+    ] = None,
+    invoices: Annotated[int | None, typer.Option(min=0, max=MAX_OBJECTS, help="Number of invoices.")] = None,
     count: Annotated[
         list[str] | None, typer.Option(help="RESOURCE=N: number of objects of a resource.")
     ] = None,
-    latency_ms: Annotated[float, typer.Option(help="Delay of each response.")] = 0.0,
-    jitter_ms: Annotated[float, typer.Option(help="Maximum random addition to the latency.")] = 0.0,
-    rate: Annotated[float | None, typer.Option(help="Requests per second allowed in total.")] = None,
+    latency_ms: Annotated[
+        float, typer.Option(min=0, max=MAX_MILLISECONDS, help="Delay of each response.")
+    ] = 0.0,
+    jitter_ms: Annotated[
+        float, typer.Option(min=0, max=MAX_MILLISECONDS, help="Maximum random addition to the latency.")
+    ] = 0.0,
+    rate: Annotated[
+        float | None, typer.Option(min=MIN_RATE, help="Requests per second allowed in total.")
+    ] = None,
     endpoint_rate: Annotated[
-        float | None, typer.Option(help="Requests per second allowed on each endpoint.")
+        float | None, typer.Option(min=MIN_RATE, help="Requests per second allowed on each endpoint.")
     ] = None,
     search_delay_ms: Annotated[
-        float, typer.Option(help="Delay until a write can be found by search.")
+        float, typer.Option(min=0, max=MAX_MILLISECONDS, help="Delay until a write can be found by search.")
     ] = 1000.0,
     settlement_delay_ms: Annotated[
-        float, typer.Option(help="Delay until a payment has its balance transaction.")
+        float,
+        typer.Option(min=0, max=MAX_MILLISECONDS, help="Delay until a payment has its balance transaction."),
     ] = 20.0,
     not_activated: Annotated[
         list[str] | None, typer.Option(help="A product area that the account has not activated.")
     ] = None,
     until: Annotated[
-        int | None, typer.Option(help="The time at which the newest object was created, in Unix seconds.")
+        int | None,
+        typer.Option(
+            min=0, max=MAX_TIME, help="The time at which the newest object was created, in Unix seconds."
+        ),
     ] = None,
 ) -> None:
     """Run a simulated Stripe until it is stopped. It accepts any key that begins with sk_test_."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
 from rich.table import Table
 
 from stripe_fdw.cli.account import database_url
-from stripe_fdw.cli.output import out, print_table
-from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.cli.output import JsonOption, out, print_json, print_table
+from stripe_fdw.database.errors import InstallError, database_error
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import find_server
@@ -63,6 +63,7 @@ def status(
     server: Annotated[
         str | None, typer.Option(help="The server whose copies to show; all of them without.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the local copies in the database that DATABASE_URL names, events, and views that are refreshed."""
     try:
@@ -71,6 +72,9 @@ def status(
                 raise InstallError(
                     "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
                 )
+            if as_json:
+                print_json(_all(connection, server))
+                return
             # The view of an earlier version has no columns for the server and the kind.
             rows = connection.execute(
                 "with s as materialized (select * from stripe_sync.status"
@@ -84,7 +88,7 @@ def status(
             events = _events(connection, server)
             views = _views(connection) if server is None else []
     except psycopg.Error as error:
-        raise InstallError(f"the database reported an error: {database_message(error)}") from None
+        raise database_error(error) from None
     if rows:
         table = _table(_COPIES)
         for name, schema, resource, state, percent, *rest in rows:
@@ -103,8 +107,31 @@ def status(
             print_table(table)
 
 
+def _all(connection: psycopg.Connection, server: str | None) -> dict[str, list[Any]]:
+    """Return the rows of the views of stripe_sync as JSON, of one server or of all."""
+    chosen = None if server is None else find_server(connection, server)
+    copies = None if chosen is None else chosen.copies
+    name = None if chosen is None else chosen.server
+
+    def rows(view: str, condition: str) -> list[Any]:
+        if single_value(connection, "select to_regclass(%s)", view) is None:
+            return []  # installed by an earlier version
+        query = f"select to_jsonb(s) from {view} s where {condition} order by to_jsonb(s)"  # noqa: S608 - constants
+        found = connection.execute(query.encode(), {"copies": copies, "name": name})
+        return [row for (row,) in found]
+
+    is_copy = "coalesce(to_jsonb(s) ->> 'kind', 'copy') = 'copy'"
+    return {
+        "copies": rows(
+            "stripe_sync.status", f"{is_copy} and (%(copies)s::text is null or schema = %(copies)s)"
+        ),
+        "events": rows("stripe_sync.event_status", "%(name)s::text is null or server = %(name)s"),
+        "views": rows("stripe_sync.view_status", "%(name)s::text is null"),
+    }
+
+
 def _events(connection: psycopg.Connection, server: str | None) -> list[tuple[object, ...]]:
-    """Return what became of the events of each server, or of one. An earlier version does not tell."""
+    """Return what became of the events of each server, or of one. An earlier version does not record it."""
     if single_value(connection, "select to_regclass('stripe_sync.connected_account')") is None:
         return []
     return connection.execute(

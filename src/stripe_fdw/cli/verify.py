@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated, Final
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Final
 
 import psycopg
 import typer
@@ -11,7 +12,7 @@ import typer
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.costs import say_cost
-from stripe_fdw.cli.output import err, out, report
+from stripe_fdw.cli.output import JsonOption, err, out, print_json, report
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.compare import Difference
@@ -19,7 +20,7 @@ from stripe_fdw.copies.install import check_copies, chosen_resources, installed_
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.verify import Verification, Verifier
 from stripe_fdw.counts import counted
-from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.errors import InstallError, database_error
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import NotActivatedError, PermissionDeniedError, StripeFdwError
@@ -47,6 +48,7 @@ def verify(
         typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
     ] = False,
     server: ServerOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare local copies with Stripe, in the database that DATABASE_URL names.
 
@@ -67,13 +69,16 @@ def verify(
                 verifier = Verifier(
                     client, connection, schemas, lambda: None, progress, repair, confirm_deletions
                 )
-                succeeded = [_verify(verifier, item, sample) for item in resources]
+                results = []
+                for item in resources:
+                    results.append(_verify(verifier, item, sample))
+                    if not as_json:
+                        _print(results[-1])
     except psycopg.Error as error:
-        raise InstallError(
-            f"the database reported an error: {database_message(error)}",
-            hint="What was repaired stays. Run it again: it begins anew.",
-        ) from None
-    if not all(succeeded):
+        raise database_error(error, "What was repaired stays. Run it again: it begins anew.") from None
+    if as_json:
+        print_json([result.description() for result in results])
+    if not all(result.succeeded for result in results):
         raise typer.Exit(1)
 
 
@@ -94,30 +99,68 @@ def _resources(connection: psycopg.Connection, schemas: Schemas, names: list[str
     return chosen
 
 
-def _verify(verifier: Verifier, resource: Resource, sample: int | None) -> bool:
-    """Compare a resource and print what differs. Return False if that failed, or something still differs."""
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What the comparison of a resource has found, or why there was none."""
+
+    resource: str
+    verification: Verification | None = None
+    left_out: str | None = None
+    error: StripeFdwError | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """False if the comparison failed, or something still differs."""
+        found = self.verification
+        return self.error is None and (found is None or len(found.differences) == found.repaired)
+
+    def lines(self) -> list[str]:
+        """Return the result as text."""
+        if self.left_out is not None:
+            return [f"{self.resource}: is left out: {self.left_out}"]
+        if self.verification is None:
+            return [f"{self.resource}: failed"]
+        return _lines(self.resource, self.verification)
+
+    def description(self) -> dict[str, Any]:
+        """Return the result for JSON."""
+        found = self.verification or Verification()
+        return {
+            "resource": self.resource,
+            "objects": found.objects,
+            "differences": [asdict(item) for item in found.differences],
+            "repaired": found.repaired,
+            "left_out": self.left_out,
+            "error": None if self.error is None else self.error.message,
+        }
+
+
+def _verify(verifier: Verifier, resource: Resource, sample: int | None) -> _Result:
+    """Compare a resource."""
     if sample is None:  # which reads no lists inside objects
         say_cost(resource, verifier.connection, verifier.schemas)
     try:
-        result = verifier.verify(resource) if sample is None else verifier.sample(resource, sample)
+        found = verifier.verify(resource) if sample is None else verifier.sample(resource, sample)
     except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
-        out.print(f"{resource.name}: is left out: {error.message}", markup=False)
-        return True
+        return _Result(resource.name, left_out=error.message)
     except StripeFdwError as error:
-        out.print(f"{resource.name}: failed", markup=False)
-        report(error)
-        return False
-    for line in _lines(resource, result):
+        return _Result(resource.name, error=error)
+    return _Result(resource.name, found)
+
+
+def _print(result: _Result) -> None:
+    for line in result.lines():
         out.print(line, markup=False)
-    return len(result.differences) == result.repaired
+    if result.error is not None:
+        report(result.error)
 
 
-def _lines(resource: Resource, result: Verification) -> list[str]:
+def _lines(resource: str, result: Verification) -> list[str]:
     differing = len(result.differences)
     ending = "all equal" if not differing else f"{differing} {'differs' if differing == 1 else 'differ'}"
     if result.repaired:
         ending += f", {result.repaired} repaired"
-    lines = [f"{resource.name}: {counted(result.objects, 'object')} compared, {ending}"]
+    lines = [f"{resource}: {counted(result.objects, 'object')} compared, {ending}"]
     lines += [f"  {_text(item)}" for item in result.differences[:_SHOWN]]
     if differing > _SHOWN:
         lines.append(f"  and {differing - _SHOWN} more")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from stripe_fdw.catalog import load
 from stripe_fdw.cli.account import ServerOption, copied_account, open_database
-from stripe_fdw.cli.output import out, print_table, say
+from stripe_fdw.cli.output import JsonOption, out, print_json, print_table, say
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.install import update_copies
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.webhook_endpoints import WebhookEndpoints
+from stripe_fdw.events.webhook_endpoints import Endpoint, WebhookEndpoints
 from stripe_fdw.redaction import redact
 
 app = typer.Typer(
@@ -31,18 +31,25 @@ ConnectOption = Annotated[
 
 
 @app.command()
-def create(url: UrlArgument, server: ServerOption = None, connect: ConnectOption = False) -> None:
+def create(
+    url: UrlArgument,
+    server: ServerOption = None,
+    connect: ConnectOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Make an endpoint at Stripe, or bring it up to date, and store its secret in the database."""
     with _endpoints(server) as (endpoints, schemas):
-        endpoint = endpoints.create(url, connect=connect)
-        _print_place(endpoint.id, schemas)
+        _print(endpoints.create(url, connect=connect), schemas, as_json=as_json)
 
 
 @app.command("list")
-def list_endpoints(server: ServerOption = None) -> None:
+def list_endpoints(server: ServerOption = None, as_json: JsonOption = False) -> None:
     """Show all endpoints of the account."""
     with _endpoints(server) as (endpoints, _):
         found, stored = endpoints.all(), endpoints.with_secret()
+        if as_json:
+            print_json([_description(item, has_secret=item.id in stored) for item in found])
+            return
         if not found:
             out.print("no webhook endpoints", markup=False)
             return
@@ -72,11 +79,11 @@ def rotate(
     keep_old: Annotated[
         bool, typer.Option("--keep-old", help="Leave the old endpoint enabled, to be deleted later.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Replace an endpoint by a new one, with a new secret and this version of the API."""
     with _endpoints(server) as (endpoints, schemas):
-        endpoint = endpoints.rotate(url, connect=connect, keep_old=keep_old)
-        _print_place(endpoint.id, schemas)
+        _print(endpoints.rotate(url, connect=connect, keep_old=keep_old), schemas, as_json=as_json)
 
 
 @app.command()
@@ -89,6 +96,20 @@ def delete(
         endpoints.delete(target)
 
 
+def _description(item: Endpoint, *, has_secret: bool) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "enabled": item.is_enabled,
+        "server": item.server,
+        "secret_stored": has_secret,
+        "api_version": item.api_version,
+        "events": sorted(item.event_types),
+        "connect": item.connect,
+        "created": item.created,
+        "url": item.url,
+    }
+
+
 @contextmanager
 def _endpoints(server: str | None) -> Iterator[tuple[WebhookEndpoints, Schemas]]:
     copied = copied_account(server)
@@ -99,10 +120,14 @@ def _endpoints(server: str | None) -> Iterator[tuple[WebhookEndpoints, Schemas]]
         yield WebhookEndpoints(copied.client, connection, copied.schemas, load(), say), copied.schemas
 
 
-def _print_place(endpoint: str, schemas: Schemas) -> None:
+def _print(endpoint: Endpoint, schemas: Schemas, *, as_json: bool) -> None:
+    """Print an endpoint whose secret was stored; the secret itself is never printed."""
+    if as_json:
+        print_json(_description(endpoint, has_secret=True))
+        return
     out.print(
-        f"The secret of {endpoint} is in stripe_sync.webhook_secret, where stripe-fdw serve finds it. For a\n"
-        f"receiver whose role cannot read that, copy it from Stripe's Dashboard to"
+        f"The secret of {endpoint.id} is in stripe_sync.webhook_secret, where stripe-fdw serve finds it.\n"
+        f"For a receiver whose role cannot read that, copy it from Stripe's Dashboard to"
         f" {schemas.webhook_secret_variable}.",
         markup=False,
     )

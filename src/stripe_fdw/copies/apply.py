@@ -171,7 +171,7 @@ def carrying(
         item: the object as the event has it.
         at: when the event was created.
         event: the id of the event.
-        before: the object as it was before, where the event tells. What differs in it is carried.
+        before: the object as it was before, where the event has it. What differs in it is carried.
     """
     carried = {**item, AT_KEY: at.isoformat(), EVENT_KEY: event}
     if before is not None:

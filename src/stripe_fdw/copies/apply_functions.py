@@ -187,7 +187,7 @@ begin
                              and (_is_open or i._at <= greatest(t._as_of, _confirmed_at)
                                                        + interval '{SAME_TIME_SECONDS} s')
                              and t._raw = {before}
-                             -- Nothing tells the order of two events of one second: their ranks do, for now.
+                             -- Two events of one second have no known order: their ranks decide, for now.
                              or i._event is not null and i._at = t._as_of
                                 and {_rank(resource, schemas, "raw", "i._event", "i._at")}
                                     > {_rank(resource, schemas, "t._raw", "t._event", "t._as_of")}),

@@ -124,7 +124,7 @@ class RequestBudget:
                 client_encoding=CLIENT_ENCODING,
                 fallback_application_name=APPLICATION_NAME,
             )
-            # A lease that a crash loses is no harm, and waiting for the disk would be.
+            # Losing a lease in a crash is acceptable; waiting for the disk is not.
             self._connection.execute(
                 "select set_config('search_path', 'pg_catalog, pg_temp', false),"
                 " set_config('synchronous_commit', 'off', false),"

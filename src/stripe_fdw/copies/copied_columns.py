@@ -1,8 +1,8 @@
-"""The columns of a copy: name, type, comment, and the SQL expression that takes the value from an object."""
+"""The columns of a copy: name, type, and the SQL expression that takes the value from an object."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 OBJECT: Final = "o"  # names the object's jsonb in expressions
 RECORD: Final = "r"  # names the record of its fields
 # What an object may carry beside Stripe's fields: the id of the object in whose list it is, and evidence of
-# its own: when it was so, the event that told it, and the state before that event.
+# its own: when it was so, the event that reported it, and the state before that event.
 PARENT_KEY: Final = "_parent"
 AT_KEY: Final = "_at"
 EVENT_KEY: Final = "_event"
@@ -42,7 +42,7 @@ def has_word_ids(resource: Resource) -> bool:
 
     Their copies have ``<id of the parent>/<id>`` in its place.
     """
-    return bool(resource.parents) and not resource.id_prefix
+    return resource.is_listed and bool(resource.parents) and not resource.id_prefix
 
 
 def copy_key(resource: Resource, item: Mapping[str, Any], parent: str | None) -> str:
@@ -76,7 +76,6 @@ class CopiedColumn:
     name: str
     type_name: str
     expression: str
-    comment: str
     is_reference: bool = False
     record_type: str = ""  # of the field in the record; "" where the value lies deeper in the object
 
@@ -118,8 +117,8 @@ def _is_copied(resource: Resource, column: Column) -> bool:
 
 
 def is_copied(resource: Resource) -> bool:
-    """Return True if Stripe keeps the objects: a preview is computed for each request."""
-    return not resource.preview
+    """Return True if the resource can have a copy."""
+    return resource.has_copy
 
 
 def copied_resources(catalog: Catalog) -> tuple[Resource, ...]:
@@ -159,7 +158,6 @@ def _copied_column(column: Column, *, is_parent: bool) -> CopiedColumn:
         column.name,
         column.kind.postgres_type,
         expression,
-        ". ".join(_comment(column)),
         is_reference=column.kind is Kind.REFERENCE,
         record_type=_RECORD_TYPES[column.kind] if is_field else "",
     )
@@ -197,24 +195,3 @@ def _nested(column: Column) -> str:
 def _from_text(column: Column, value: str) -> str:
     text = f"({value} #>> '{{}}')"
     return text if column.kind is Kind.TEXT else f"{text}::{column.kind.postgres_type}"
-
-
-def _comment(column: Column) -> Iterator[str]:
-    match column.kind:
-        case Kind.TIME:
-            yield "A time"
-        case Kind.REFERENCE:
-            known = " or ".join(column.references)
-            yield f"The id of a {known}" if known else "The id of an object"
-        case Kind.JSON:
-            yield "An object or a list"
-        case Kind.INTEGER:
-            yield "A whole number; amounts are in the currency's smallest unit"
-        case _:
-            yield f"Of type {column.kind.postgres_type}"
-    if column.values:
-        yield f"One of {', '.join(column.values)}"
-    if column.path and column.path != (column.name,):
-        yield f"From {'.'.join(column.path)}"
-    if column.full_list_table:
-        yield f"The first entries; all of them are in {column.full_list_table}"

@@ -1,4 +1,4 @@
-"""The database for which copies are kept, told from its clones: a restored dump, for example."""
+"""The database for which copies are kept, as distinct from its clones, such as a restored dump."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ class ListCompletion:
             run.record(Applied())  # which counts objects of the run's own resource
 
     def _close(self, noted: _Noted, ids: list[str], began_at: datetime, *, is_told: bool) -> bool:
-        """Delete the entries that a list lacked from its first page on, and tell listeners of its object.
+        """Delete the entries that a list lacked from its first page on, and notify listeners of its object.
 
         Return False if it lacked others that were known until shortly before: it is to be read again.
         """

@@ -11,6 +11,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.altered_tables import refuse_altered
 from stripe_fdw.copies.apply_functions import create_functions
+from stripe_fdw.copies.comments import install_comments
 from stripe_fdw.copies.copied_columns import (
     copied_columns,
     copied_resources,
@@ -22,11 +23,12 @@ from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.new_indexes import note_new_indexes
 from stripe_fdw.copies.owned_lists import owned_lists, owner
-from stripe_fdw.copies.tables import add_column, comment_on_view_columns, create_table, create_view
+from stripe_fdw.copies.tables import add_column, create_table, create_view
 from stripe_fdw.copies.write_through import can_write_through, install_write_through
 from stripe_fdw.copies.yielding import in_yielding_transaction
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.installed_parts import kept_schemas
 from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import catalog_names
 from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
@@ -99,11 +101,28 @@ def update_copies(
     return changes
 
 
+def are_current(connection: psycopg.Connection, schemas: Schemas) -> bool:
+    """Return True if the copies that are there are as this version installs them. Changes nothing.
+
+    The role may be another one than theirs, who can or cannot write through them.
+    """
+    resources = chosen_resources(installed_resources(connection, schemas))
+    return any(
+        is_installed(connection, schemas, _digests(connection, schemas, resources, is_writable=is_writable))
+        for is_writable in (True, False)
+    )
+
+
 def _digests(
-    connection: psycopg.Connection, schemas: Schemas, resources: tuple[Resource, ...]
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resources: tuple[Resource, ...],
+    *,
+    is_writable: bool | None = None,
 ) -> dict[str, str]:
     tables, views = _columns_of(connection, schemas.copies), _columns_of(connection, schemas.views)
-    is_writable = can_write_through(connection, schemas)
+    if is_writable is None:
+        is_writable = can_write_through(connection, schemas)
     return digests(resources, schemas, tables, views, is_writable=is_writable)
 
 
@@ -113,6 +132,8 @@ def _steps(
     connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
     for schema in (SYNC_SCHEMA, schemas.copies, schemas.views):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+    for schema in kept_schemas(connection) & {schemas.copies, schemas.views}:  # from a removal: ours again
+        connection.execute(sql.SQL("comment on schema {} is null").format(sql.Identifier(schema)))
     register_server(connection, schemas)
     run_scripts(connection, "copies")
     run_scripts(connection, "events")
@@ -132,7 +153,7 @@ def _steps(
             create_view(resource, schemas, tuple(views.get(resource.name, ())), is_writable=is_writable),
         )
         _note(connection, resource, schemas)
-    _comment_on_views(connection, resources, schemas)
+    install_comments(connection, schemas, resources, is_writable=is_writable)
     catalog, installed = load(), {*tables, *created}
     owners = [owner(resource, catalog) for resource in resources]
     for resource in (*resources, *(each for each in owners if each is not None and each not in resources)):
@@ -152,6 +173,11 @@ def chosen_resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
         return tuple(resources.values())
     wanted = list(dict.fromkeys(names))
     for name in wanted:
+        if name in catalog.resource and name not in resources:
+            raise InstallError(
+                f"there can be no copy of {name}: {_why_not_copied(catalog.resource[name])}",
+                hint="The foreign table of this name, among those of the live schema, asks Stripe for them.",
+            )
         if name not in resources:
             closest = closest_names(name, resources)
             raise InstallError(
@@ -159,6 +185,14 @@ def chosen_resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
                 hint=f"Closest: {', '.join(closest)}." if closest else "stripe-fdw catalog lists the tables.",
             )
     return tuple(resources[name] for name in resources if name in wanted)
+
+
+def _why_not_copied(resource: Resource) -> str:
+    if resource.preview:
+        return "Stripe computes these objects"
+    if resource.is_version_2:
+        return "Stripe reports changes of objects under /v2 by thin events, which copies do not follow yet"
+    return "Stripe has no list of these objects"
 
 
 def installed_resources(connection: psycopg.Connection, schemas: Schemas) -> list[str]:
@@ -197,29 +231,6 @@ def _update_table(
         if column.name not in present:
             _execute(connection, add_column(resource, schemas, column, compression))
             yield f"added column {schemas.copies}.{resource.name}.{column.name}"
-
-
-def _comment_on_views(
-    connection: psycopg.Connection, resources: tuple[Resource, ...], schemas: Schemas
-) -> None:
-    """Comment on the columns of views that have no comment, since they are new: one statement for a view."""
-    bare = connection.execute(
-        "select relname, array_agg(attname::text) from pg_class"
-        " join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped"
-        " where relnamespace = to_regnamespace(quote_ident(%s)) and relkind = 'v' and not exists"
-        " (select from pg_description where objoid = pg_class.oid and objsubid = attnum"
-        " and classoid = 'pg_class'::regclass) group by relname",
-        (schemas.views,),
-    )
-    names: dict[str, list[str]] = dict(bare.fetchall())
-    _execute(
-        connection,
-        (
-            comment_on_view_columns(resource, schemas, names[resource.name])
-            for resource in resources
-            if resource.name in names
-        ),
-    )
 
 
 def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) -> None:

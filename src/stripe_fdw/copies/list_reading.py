@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec.structs
 
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.expand import refuses_expansion
@@ -73,7 +75,7 @@ class _SliceRequest:
 
     def stored(self) -> dict[str, Any]:
         """Return what continues it in another process."""
-        return {"list": self.list_number, "expands": self.expands, **asdict(self.slice)}
+        return {"list": self.list_number, "expands": self.expands, **msgspec.structs.asdict(self.slice)}
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ def list_parent(resource: Resource) -> ListParent | None:
 
 
 def listed_rows(resource: Resource) -> str:
-    """Return the condition of rows ``t`` that a resource's lists would have, as far as the rows tell.
+    """Return the condition of rows ``t`` that a resource's lists would have, as far as the rows show.
 
     Stripe lists some objects for a time, and others as long as they belong to one that it lists by.
     """

@@ -1,7 +1,7 @@
-"""Notifications: those who LISTEN hear of what has changed in the copies.
+"""Notifications by NOTIFY of what has changed in the copies.
 
-What a user's transaction writes is not told by it: NOTIFY has the transactions of all sessions commit one
-after the other. The event of that change tells it.
+A user's transaction sends none for what it writes: NOTIFY has the transactions of all sessions commit one
+after the other. The event of that change sends it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def notify_change(
     account: str = "",
     ids: Collection[str] | None = None,
 ) -> None:
-    """Tell listeners, when the transaction commits, that copies of a resource and account have changed.
+    """Notify listeners, when the transaction commits, that copies of a resource and account have changed.
 
-    ``ids`` are those of the copies that have changed, None if they are not known. They are told while they
-    are few.
+    ``ids`` are those of the copies that have changed, None if they are not known. The payload has them up
+    to a hundred.
     """
     change: dict[str, Any] = {"server": schemas.server, "resource": resource, "account": account}
     payload = json.dumps(change)

@@ -23,7 +23,7 @@ class OwnedList:
 def owned_lists(resource: Resource, catalog: Catalog, installed: Container[str]) -> tuple[OwnedList, ...]:
     """Return the lists that objects of the resource own, of which the entries have an installed copy.
 
-    Other lists inside objects, such as a charge's refunds, hold objects that live by themselves: an object
+    Other lists inside objects, such as a charge's refunds, hold objects that exist without it: an object
     that such a list lacks may be anywhere.
     """
     return tuple(

@@ -327,7 +327,7 @@ class Refetcher:
         except (AuthenticationError, RateLimitError):
             raise
         except (PermissionDeniedError, NotActivatedError):
-            pass  # no request of this key can tell, however often it is asked
+            pass  # no request with this key returns it, however often it is sent
         except ApiError as error:
             if error.status is None or error.status >= 500:
                 raise

@@ -127,7 +127,7 @@ class ResourceRefresh:
             )
 
     def _finish(self, run: Run, error: str | None = None) -> None:
-        """Give the run up, and tell listeners once if it has changed rows, of which there may be many."""
+        """Give the run up, and notify listeners once if it has changed rows, of which there may be many."""
         with self.connection.transaction():
             run.finish(error)
             if run.applied.inserted + run.applied.updated + run.applied.deleted:

@@ -48,7 +48,7 @@ class Settler:
 
         Args:
             doubts: of one resource.
-            objects: what was read about them; none where no request can tell.
+            objects: what was read about them; none where no request returns it.
             at: when that was true; None without objects.
             holder: the id of the object in whose list they are.
         """

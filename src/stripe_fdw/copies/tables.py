@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
@@ -10,18 +10,12 @@ from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns, has_w
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
-_STATE_COLUMNS: Final = (
-    ("_raw", "jsonb", "The object as Stripe sent it, without its secrets"),
-    ("_event", "text", "The event that the row comes from; NULL where it was read"),
-    ("_account", "text", "'' for the account of the key, else the id of the connected account"),
-    ("_as_of", "timestamptz", "When its last change was known, by the clock of Stripe"),
-    ("_deleted", "boolean", "Whether the object is deleted in Stripe; the row keeps its values"),
-)
-STATE_COLUMNS: Final = tuple(name for name, _, _ in _STATE_COLUMNS)
+STATE_COLUMNS: Final = ("_raw", "_event", "_account", "_as_of", "_deleted")
+IDEMPOTENCY_KEY: Final = "_idempotency_key"
 
 
 def create_table(resource: Resource, schemas: Schemas, compression: str | None = None) -> Iterator[str]:
-    """Yield the statements that create the resource's copy with its indexes and comments.
+    """Yield the statements that create the resource's copy with its indexes.
 
     Nothing in it depends on the order in which objects arrive: no foreign keys, and no NOT NULL on a field.
     The key is ``(id, _account)`` and there is no sequence, so that the table can be distributed by ``id``.
@@ -46,11 +40,6 @@ def create_table(resource: Resource, schemas: Schemas, compression: str | None =
     for column in columns:
         if is_indexed(column):
             yield create_index(resource, schemas, column.name)
-    yield f"comment on table {table} is {quote_literal(_table_comment(resource))}"
-    for column in columns:
-        yield comment_on_column(table, column.name, column.comment)
-    for name, _, comment in _STATE_COLUMNS:
-        yield comment_on_column(table, name, comment)
 
 
 def add_column(
@@ -63,7 +52,6 @@ def add_column(
     table = schemas.table(resource)
     stored = _stored(column.type_name, compression)
     yield f"alter table {table} add column {quote_identifier(column.name)} {stored}"
-    yield comment_on_column(table, column.name, column.comment)
 
 
 def create_view(
@@ -76,7 +64,7 @@ def create_view(
     is written to a view that ``is_writable`` goes to Stripe. It is refused otherwise: Postgres would let it
     through to the table.
     """
-    columns = {name: expression for name, expression, _ in _view_columns(resource)}
+    columns = {name: _view_expression(resource, name, column) for name, column in shown_columns(resource)}
     ordered = [*(name for name in present if name in columns), *(n for n in columns if n not in present)]
     selected = ", ".join(
         columns[name]
@@ -87,7 +75,6 @@ def create_view(
     source = f"{schemas.table(resource)} where not _deleted"
     view = schemas.view(resource)
     yield f"create or replace view {view} as select {selected} from {source}"
-    yield f"comment on view {view} is {quote_literal(_view_comment(resource))}"
     references = [column.name for column in copied_columns(resource) if f"{column.name}_id" in columns]
     arguments = ", ".join(map(quote_literal, (schemas.copies, resource.name, *references)))
     function = f"write_view({arguments})" if is_writable else "refuse_write()"
@@ -98,47 +85,34 @@ def create_view(
     )
 
 
-def comment_on_view_columns(resource: Resource, schemas: Schemas, names: Collection[str]) -> str:
-    """Return the COMMENT statements of these columns of the resource's view, to be sent as one."""
-    view = schemas.view(resource)
-    return "; ".join(
-        comment_on_column(view, name, comment)
-        for name, _, comment in _view_columns(resource)
-        if name in names
-    )
-
-
-def comment_on_column(relation: str, name: str, comment: str) -> str:
-    """Return the COMMENT statement of a column."""
-    return f"comment on column {relation}.{quote_identifier(name)} is {quote_literal(comment)}"
-
-
 def _stored(type_name: str, compression: str | None) -> str:
     """Return a column's type, with its compression where it is JSON."""
     return f"{type_name} compression {compression}" if compression and type_name == "jsonb" else type_name
 
 
-def _view_columns(resource: Resource) -> Iterator[tuple[str, str, str]]:
-    """Yield the name, expression and comment of each column of the resource's view."""
+def shown_columns(resource: Resource) -> Iterator[tuple[str, str | None]]:
+    """Yield the name of each column of the resource's view, and the column of the copy that it shows.
+
+    That is None for the columns that no field of an object fills: those of the state, and the write-only one.
+    """
     columns = copied_columns(resource)
     names = {column.name for column in columns}
-    for column in columns:
-        is_key = column.name == "id" and has_word_ids(resource)
-        expression = "substr(id, strpos(id, '/') + 1)" if is_key else quote_identifier(column.name)
-        yield column.name, expression, column.comment
-    for name, _, comment in _STATE_COLUMNS:
-        if name != "_deleted":
-            yield name, name, comment
+    yield from ((column.name, column.name) for column in columns)
+    yield from ((name, None) for name in STATE_COLUMNS if name != "_deleted")
     for column in columns:
         if column.is_reference and f"{column.name}_id" not in names:
-            comment = f"{column.comment}. The same as {column.name}"
-            yield f"{column.name}_id", quote_identifier(column.name), comment
+            yield f"{column.name}_id", column.name
     if resource.create or resource.update:
-        yield (
-            "_idempotency_key",
-            "null::text",
-            "The idempotency key to write a row with; NULL where it is read",
-        )
+        yield IDEMPOTENCY_KEY, None
+
+
+def _view_expression(resource: Resource, name: str, column: str | None) -> str:
+    """Return the expression of a column of the view, which shows a column of the copy."""
+    if name == IDEMPOTENCY_KEY:
+        return "null::text"
+    if name == "id" and has_word_ids(resource):
+        return "substr(id, strpos(id, '/') + 1)"
+    return quote_identifier(column or name)
 
 
 def is_indexed(column: CopiedColumn) -> bool:
@@ -159,11 +133,3 @@ def create_index(resource: Resource, schemas: Schemas, column: str, *, concurren
     # Many references are NULL in most rows, and no join or condition with = looks for those.
     rows = "" if column == "created" else f" where {indexed} is not null"
     return f"create index{how} {name} on {schemas.table(resource)} ({indexed}){rows}"
-
-
-def _view_comment(resource: Resource) -> str:
-    return f"The Stripe object {resource.object}, from its copies, without deleted objects"
-
-
-def _table_comment(resource: Resource) -> str:
-    return f"Copies of the Stripe object {resource.object}. Written by stripe-fdw alone"

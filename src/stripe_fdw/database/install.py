@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import psycopg
 from psycopg import sql
 
 from stripe_fdw.api.api_base import STRIPE, check_api_base, is_stripe
+from stripe_fdw.database.comments import install_comments
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.foreign_tables import install_tables
 from stripe_fdw.database.ownership import refuse_objects_of_others
@@ -24,6 +25,7 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 HostName = Literal["bundled", "multicorn2"]
 _WRAPPERS: Mapping[str, str] = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
+_MULTICORN2_CLASS: Final = "stripe_fdw.StripeForeignDataWrapper"
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def _steps(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
         if plan.mapping:
             yield from install_user_mapping(connection, plan.server, plan.mapping)
         yield from install_tables(connection, plan.schemas)
+        yield from install_comments(connection, plan.schemas)
         names = {"live": plan.schemas.live}
         run_scripts(connection, variables=names)
         if plan.host == "multicorn2":
@@ -131,7 +134,7 @@ def _install_server(connection: psycopg.Connection, plan: InstallPlan) -> Iterat
     ).fetchone()
     options = dict(plan.server_options)
     if plan.host == "multicorn2":
-        options["wrapper"] = "stripe_fdw.StripeForeignDataWrapper"
+        options["wrapper"] = _MULTICORN2_CLASS
     if row is None:
         connection.execute(
             sql.SQL("create server {} foreign data wrapper {} {}").format(
@@ -141,13 +144,12 @@ def _install_server(connection: psycopg.Connection, plan: InstallPlan) -> Iterat
         yield f"created server {plan.server}"
         return
     present_wrapper, present_options = row
+    present = dict(item.split("=", 1) for item in present_options)
     if present_wrapper != wrapper:
         raise InstallError(
             f"server {plan.server} belongs to foreign data wrapper {present_wrapper}, not {wrapper}",
-            hint=f"Drop it first (DROP SERVER {plan.server} CASCADE also drops its foreign tables), "
-            "or choose the other host.",
+            hint=_hint_of_wrapper(present_wrapper, present),
         )
-    present = dict(item.split("=", 1) for item in present_options)
     if "api_base" not in options and not _leads_to_stripe(present):
         address = excerpt(present["api_base"], MAX_NAME_CHARACTERS)
         raise InstallError(
@@ -163,6 +165,16 @@ def _install_server(connection: psycopg.Connection, plan: InstallPlan) -> Iterat
             )
         )
         yield f"changed options of server {plan.server}: {', '.join(changed)}"
+
+
+def _hint_of_wrapper(present_wrapper: str, options: Mapping[str, str]) -> str:
+    """Return what to do about a server of another wrapper, which may be another program's."""
+    other = "Install another server beside it: --server NAME --schema NAME."
+    if present_wrapper == "stripe_fdw":
+        return f"To bring it up to date: --host bundled. {other}"
+    if options.get("wrapper") == _MULTICORN2_CLASS:
+        return f"To bring it up to date: --host multicorn2. {other}"
+    return other
 
 
 def _leads_to_stripe(options: Mapping[str, str]) -> bool:

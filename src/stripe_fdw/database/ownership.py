@@ -1,7 +1,8 @@
 """Whose objects an installation uses: what bears our names must belong to the current role or to a superuser.
 
 A role that made a schema, function, table or server of our names before would keep it, and what it does
-to those who use it: CREATE OR REPLACE changes no owner, and a server's owner decides where its requests go.
+to the roles that use it: CREATE OR REPLACE changes no owner, and a server's owner decides where its requests
+go.
 """
 
 from __future__ import annotations

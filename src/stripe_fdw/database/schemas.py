@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,7 +63,7 @@ class Schemas:
     @property
     def option(self) -> str:
         """The option of a command that names the server, after a space; nothing for the default server."""
-        return "" if self.is_default else f" --server {self.server}"
+        return "" if self.is_default else f" --server {shlex.quote(self.server)}"
 
     def label(self, resource: str) -> str:
         """Return the name of a resource in lines for people: with its server, unless that is the default."""

@@ -55,6 +55,25 @@ def installed_servers(connection: psycopg.Connection) -> list[Schemas]:
     return [_WITHOUT_SERVER] if is_copied else []
 
 
+def visible_servers(connection: psycopg.Connection) -> list[Schemas]:
+    """Return the servers, also to a role that may not read ``stripe_sync.server``: by their foreign tables.
+
+    Raises InstallError as ``installed_servers``.
+    """
+    try:
+        with connection.transaction():
+            return installed_servers(connection)
+    except psycopg.errors.InsufficientPrivilege:
+        rows = connection.execute(
+            "select distinct srvname, left(nspname, -5) from pg_foreign_table"
+            " join pg_class c on c.oid = ftrelid join pg_namespace n on n.oid = relnamespace"
+            " join pg_foreign_server s on s.oid = ftserver join pg_foreign_data_wrapper w on w.oid = srvfdw"
+            " where nspname like '%%\\_live' and (fdwname = 'stripe_fdw' or srvoptions && %s) order by 1, 2",
+            (["wrapper=stripe_fdw.StripeForeignDataWrapper"],),
+        ).fetchall()
+        return [Schemas(server, views) for server, views in rows]
+
+
 def find_server(connection: psycopg.Connection, name: str | None = None) -> Schemas:
     """Return a server that is installed, by its name or that of its schema; the default one without a name.
 
@@ -105,7 +124,7 @@ def choose_names(connection: psycopg.Connection, server: str, schema: str | None
             raise InstallError(
                 f"schema {names.views} cannot be used: server {item.server} has the schemas"
                 f" {', '.join(item.all)}",
-                hint=f"Give server {server} a schema of its own: --server {server} --schema {server}.",
+                hint=_hint_of_schemas(names, item, servers),
                 sqlstate=sqlstates.DUPLICATE_SCHEMA,
             )
         if names.key_variable == item.key_variable:
@@ -114,6 +133,18 @@ def choose_names(connection: psycopg.Connection, server: str, schema: str | None
                 hint="Give it a name that differs in letters or digits.",
             )
     return names
+
+
+def _hint_of_schemas(names: Schemas, holder: Schemas, servers: list[Schemas]) -> str:
+    """Return what to do about a server whose schemas would be those of another one, the ``holder``."""
+    taken = {name for item in servers for name in (*item.all, item.server)}
+    own = Schemas(names.server, names.server)
+    is_free = _PLAIN.fullmatch(own.views) is not None and not taken & {*own.all}
+    schema = own.views if is_free else "NAME"
+    return (
+        f"Give server {names.server} a schema of its own: --server {names.server} --schema {schema}."
+        f" To bring server {holder.server} up to date: --server {holder.server}."
+    )
 
 
 def check_names(names: Schemas) -> None:

@@ -24,6 +24,8 @@ from stripe_fdw.devstack.socket_directory import make_socket_directory, socket_d
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 
 _COPIED = ("postgres", "pg_ctl")
+_NETWORK = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = ("HOME", "TMPDIR", "USER", *_NETWORK)
 
 
 @dataclass(frozen=True)
@@ -186,11 +188,7 @@ class Cluster:
             for path in (self.directory, self.tree.root, Path(sys.prefix), Path(__file__)):
                 _grant_access(path, prefix[2])
             shutil.chown(self.directory, prefix[2])
-        self._run(
-            [*prefix, str(self.tree.system.bindir / "initdb"), "--pgdata", str(self.data),
-             "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
-            "initdb",
-        )  # fmt: skip
+        self._make_data(prefix)
         lines = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.socket),
@@ -204,6 +202,13 @@ class Cluster:
         }
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
+
+    def _make_data(self, prefix: list[str]) -> None:
+        self._run(
+            [*prefix, str(self.tree.system.bindir / "initdb"), "--pgdata", str(self.data),
+             "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+            "initdb",
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections.
@@ -273,8 +278,9 @@ class Cluster:
             raise PostgresError(f"{name} did not start (exit code {process.returncode})", detail=tail)
 
     def _environment(self) -> dict[str, str]:
-        # Like a service's: settings of this session for Python, Postgres or Stripe are left out.
-        inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR", "USER") if name in os.environ}
+        # Like a service's: settings of this session for Python, Postgres or Stripe are left out, but
+        # for those of the network.
+        inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         # A Python library inside a server takes the standard library of the ``python3`` that the PATH has.
         python = self.tree.system.multicorn_python()

@@ -28,7 +28,6 @@ from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 
 DATABASE = "stripe"
-NOT_RUNNING = "not running"
 _LOCK = "stack.lock"
 _FOLDERS = ("postgres", "tree")
 
@@ -39,7 +38,10 @@ class StackError(StripeFdwError):
 
 @dataclass(frozen=True)
 class StackOptions:
-    """Options of the stack; ``rate`` and ``endpoint_rate`` are the requests/s that the simulator allows."""
+    """Options of the stack; ``rate`` and ``endpoint_rate`` are the requests/s that the simulator allows.
+
+    With ``preload`` the server loads the bundled host when it starts (shared_preload_libraries).
+    """
 
     customers: int = 1000
     seed: int = 1
@@ -48,6 +50,7 @@ class StackOptions:
     endpoint_rate: float | None = None
     host: HostName = "bundled"
     live: bool = True
+    preload: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,20 @@ class StackState:
         except FileNotFoundError:
             return None
         return cls(**{**fields, "options": StackOptions(**fields["options"])})
+
+
+@dataclass(frozen=True)
+class StackPart:
+    """Postgres or the simulator; without a process id and an address if it does not run."""
+
+    name: str
+    pid: int | None = None
+    url: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True if its process runs."""
+        return self.pid is not None
 
 
 @dataclass(frozen=True)
@@ -211,20 +228,21 @@ class Stack:
             "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
         }
 
-    def status(self) -> Iterator[tuple[str, str]]:
-        """Yield the name of each part and its status."""
+    def status(self) -> Iterator[StackPart]:
+        """Yield the parts of the stack."""
         state, pid = self.state(), self.cluster.pid()
-        yield "postgres", f"running (pid {pid}), {self.dsn}" if pid else NOT_RUNNING
+        yield StackPart("postgres", pid, self.dsn) if pid else StackPart("postgres")
         if state and _is_running(state.simulator_pid, self.directory):
-            yield "simulator", f"running (pid {state.simulator_pid}), {state.simulator_url}"
+            yield StackPart("simulator", state.simulator_pid, state.simulator_url)
         else:
-            yield "simulator", NOT_RUNNING
+            yield StackPart("simulator")
 
     def _start_postgres(
         self, installation: PostgresInstallation, options: StackOptions, say: Callable[[str], None]
     ) -> None:
         tree = PrivateInstallation(self.directory / "tree", installation)
-        cluster = replace(self.cluster, tree=tree)
+        settings = (("shared_preload_libraries", "stripe_fdw"),) if options.preload else ()
+        cluster = replace(self.cluster, tree=tree, settings=settings)
         tree.build()
         if options.host == "bundled" and options.live:
             from stripe_fdw.host.install import install as install_host

@@ -1,7 +1,7 @@
 """Events of the inbox are applied to the copies, in batches: one process of a database does so at a time.
 
-A batch is one transaction: the copies, the outcome of each event, the objects to ask for, what the live cache
-forgets and what listeners are told all commit together.
+A batch is one transaction: the copies, the outcome of each event, the objects to ask for, the invalidation of
+the live cache and the notifications all commit together.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class Applier:
         last = told.last
         # What Stripe sends only on request no event has: it may have changed with the rest.
         is_partial = outcome in ("inserted", "updated") and bool(expanded_columns(resource))
-        # The clock may be deleted, which no later event tells.
+        # The clock may be deleted, which no later event reports.
         is_on_clock = outcome == "inserted" and last.state.item.get(TEST_CLOCK) is not None
         if not last.is_sure or is_partial or is_on_clock:
             is_sure = last.is_sure and not is_on_clock
@@ -256,7 +256,7 @@ class Applier:
     ) -> None:
         """Note copies that were as their event says already, but not because of an event.
 
-        A write through a view, say, has told no listener.
+        A write through a view, for example, has sent no notification.
         """
         unchanged = [key for key, outcome in outcomes.items() if outcome == "unchanged"]
         if not unchanged:
@@ -280,7 +280,7 @@ class Applier:
             )
 
     def _tell(self, batch: Batch) -> None:
-        """Have the live cache forget what has changed, and tell those who listen."""
+        """Invalidate what has changed in the live cache, and send notifications."""
         told = [
             (name, key)
             for (name, _), ids in batch.told.items()

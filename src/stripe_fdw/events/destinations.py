@@ -75,7 +75,7 @@ class Destinations:
         Raises:
             UnavailableError: they were never read, and the database is not available.
         """
-        if self._is_younger(max_age):  # which waits for no one who reads them
+        if self._is_younger(max_age):  # without waiting for a read that is under way
             return False
         async with self._reading:
             if self._is_younger(max_age):

@@ -38,7 +38,7 @@ class State:
     resource: Resource
     key: str  # the id of its copy
     item: dict[str, Any]
-    before: dict[str, Any] | None  # the object before the event, where that tells
+    before: dict[str, Any] | None  # the object before the event, where the event has it
 
     @property
     def is_deletion(self) -> bool:
@@ -76,7 +76,7 @@ class Effects:
         self._by_object: dict[str, Resource] = {}
         for resource in catalog.resources:
             is_namesake = resource.name == resource.object.replace(".", "_")
-            if not resource.preview and (is_namesake or resource.object not in self._by_object):
+            if resource.has_copy and (is_namesake or resource.object not in self._by_object):
                 self._by_object[resource.object] = resource
 
     def of(self, event: Event) -> Effect:

@@ -69,7 +69,7 @@ class Event:
 
     @property
     def previous_attributes(self) -> dict[str, Any] | None:
-        """The previous values of what has changed; None where the event does not tell."""
+        """The previous values of what has changed; None where the event has none."""
         value = self.body["data"].get("previous_attributes")
         return value if isinstance(value, dict) else None
 

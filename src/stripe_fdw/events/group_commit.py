@@ -89,7 +89,7 @@ async def _insert(connection: psycopg.AsyncConnection, batch: Sequence[_Waiting]
     by_server: dict[Schemas, list[Event]] = {}
     for waiting in batch:
         by_server.setdefault(waiting.schemas, []).append(waiting.event)
-    # In one order in all receivers, so that none waits for another in a circle.
+    # In one order in all receivers, so that they do not deadlock.
     new = 0
     for schemas in sorted(by_server, key=lambda schemas: schemas.server):
         new += await store_async(connection, schemas, by_server[schemas], "webhook")

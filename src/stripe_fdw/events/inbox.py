@@ -21,7 +21,7 @@ from stripe_fdw.events.event import Event
 Source = Literal["webhook", "poll"]
 
 CHANNEL: Final = "stripe_inbox"
-NOTIFY: Final = f"notify {CHANNEL}".encode()  # wakes the process that applies events
+NOTIFY: Final = f"notify {CHANNEL}".encode()  # notifies the process that applies events
 _MAKE_PARTITION: Final = "select stripe_sync.make_inbox_partition(%s)"
 _COLUMNS: Final = "id, created, account, type, api_version, livemode, body"
 # A polled event may come in the version of the account: the same event by webhook has that of the catalog.

@@ -30,7 +30,7 @@ _PREPARE: Final = (
 ).encode()
 
 
-_UNAVAILABLE: Final = "the database is not available"  # said to anyone; what the reason names, to operators
+_UNAVAILABLE: Final = "the database is not available"  # the response; the reason goes to the log
 
 
 class UnavailableError(StripeFdwError):
@@ -41,7 +41,7 @@ class KeptConnection:
     """A connection of one task at a time. After a failure it is not tried again for up to two seconds."""
 
     def __init__(self, database_url: str, say: Callable[[str], None]) -> None:
-        """Open nothing yet. ``say`` is told when the database is lost, and when it is back."""
+        """Open nothing yet. ``say`` is called when the database is lost, and when it is back."""
         self._parameters: dict[str, Any] = {
             **_DEFAULTS,
             "fallback_application_name": APPLICATION_NAME,

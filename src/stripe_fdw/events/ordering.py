@@ -1,4 +1,4 @@
-"""The order of events about one object: the time of each tells it, and the state that each began from.
+"""The order of events about one object, by the time of each and the state that each began from.
 
 Times have a resolution of a second. Within one, an event follows upon the one whose state it names as the
 state before it.
@@ -28,7 +28,7 @@ class Latest:
 
 
 def latest(told: Sequence[tuple[Event, State]]) -> Latest:
-    """Return the last state that events tell of one object.
+    """Return the last state of one object that events report.
 
     Args:
         told: at least one event, in any order.
@@ -73,7 +73,7 @@ def _distinct(told: Sequence[tuple[Event, State]]) -> list[tuple[Event, State]]:
 
 
 def _rank(pair: tuple[Event, State]) -> tuple[Any, ...]:
-    """Return what decides between events of which nothing tells the order."""
+    """Return what decides between events whose order is not known."""
     event, state = pair
     is_final = state.item.get("status") in state.resource.final_states
     return event.created, not event.type.endswith(".created"), is_final, state.is_deletion, event.id

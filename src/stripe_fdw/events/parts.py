@@ -30,7 +30,7 @@ def apply_by_parts(
     Args:
         events: in their order, which is kept.
         apply: applies a part, or changes nothing.
-        fail: is told which event fails by itself, and why.
+        fail: is called with each event that fails by itself, and the error.
 
     Raises what is not caused by an event.
     """

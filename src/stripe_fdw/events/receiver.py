@@ -81,7 +81,7 @@ class Receiver:
         try:
             await self._destinations.read(KEPT_SECONDS)
         except UnavailableError:
-            return  # which the connection has told
+            return  # which the connection has reported
         if not self._destinations.all:
             self._say("no server is installed in this database: run stripe-fdw init")
         for item in self._destinations.all:
@@ -160,7 +160,10 @@ class Receiver:
         except UnavailableError as error:
             return f"{error.message}: {error.detail}" if error.detail else error.message
         if found is None:
-            return "the database has no inbox: run stripe-fdw init"
+            return (
+                "the database has no inbox: after stripe-fdw init, stripe-fdw worker, refresh or"
+                " webhook create makes it"
+            )
         return None if found else "the role may not store events: grant INSERT on stripe_sync.inbox"
 
 

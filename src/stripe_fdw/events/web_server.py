@@ -64,7 +64,7 @@ def run(app: ASGIApp, listening: socket.socket, say: Callable[[str], None]) -> N
 
 
 class _Server(uvicorn.Server):
-    """A server that tells its address once it answers, and that ends with exit code 0 after a signal."""
+    """A server that prints its address once it answers, and that ends with exit code 0 after a signal."""
 
     def __init__(self, config: uvicorn.Config, say: Callable[[str], None], url: str) -> None:
         super().__init__(config)
@@ -72,7 +72,7 @@ class _Server(uvicorn.Server):
         self._url = url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell the address."""
+        """Start, and print the address."""
         await super().startup(sockets)
         self._say(f"listening on {self._url}")
 

@@ -6,7 +6,7 @@ belong to no server and no statement.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.fdw.backend.hosting import Host
@@ -15,10 +15,12 @@ from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.options import ServerOptions
-from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.redaction import Secret
 from stripe_fdw.shared.directory import use_data_directory
 from stripe_fdw.shared.memory import newly_passed_over
+
+if TYPE_CHECKING:
+    from stripe_fdw.fdw.writing.transaction import TransactionWrites
 
 # Not where it is: the data directory is shown to superusers only.
 _OWN_FILE: Final = (
@@ -38,7 +40,18 @@ class Session:
         self.generations = GenerationCounters()
         self.response_cache = ResponseCache(host.executor_run)
         self.affected_scans = AffectedScans()
-        self.writes = TransactionWrites(host, self.generations, self.response_cache, self.affected_scans)
+        self._writes: TransactionWrites | None = None
+
+    @property
+    def writes(self) -> TransactionWrites:
+        """The writes of the current transaction."""
+        if self._writes is None:
+            from stripe_fdw.fdw.writing.transaction import TransactionWrites  # slow: only where one writes
+
+            self._writes = TransactionWrites(
+                self.host, self.generations, self.response_cache, self.affected_scans
+            )
+        return self._writes
 
     def client(self, server: ServerOptions, key: Secret) -> Client:
         """Return the API client for these options and this key, the same one while they stay the same."""
@@ -57,20 +70,25 @@ class Session:
 
     def pre_commit(self) -> None:
         """Finish what is under way before the transaction commits. Raises what a row failed with."""
-        self.writes.pre_commit()
+        if self._writes is not None:
+            self._writes.pre_commit()
 
     def commit(self) -> None:
         """Forget the transaction: it is committed."""
-        self.writes.commit()
+        if self._writes is not None:
+            self._writes.commit()
 
     def rollback(self) -> None:
         """Warn of what a rolled-back transaction leaves changed in Stripe."""
-        self.writes.rollback()
+        if self._writes is not None:
+            self._writes.rollback()
 
     def sub_commit(self, level: int) -> None:
         """Count what was written since a savepoint, that of number ``level`` - 1, to the level above."""
-        self.writes.sub_commit(level)
+        if self._writes is not None:
+            self._writes.sub_commit(level)
 
     def sub_rollback(self, level: int) -> None:
         """Warn of what was changed in Stripe since a savepoint that is rolled back to."""
-        self.writes.sub_rollback(level)
+        if self._writes is not None:
+            self._writes.sub_rollback(level)

@@ -6,17 +6,17 @@ import importlib.util
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
+from msgspec import Struct, field
+
 from stripe_fdw.fdw.backend.bundled import BundledHost
 from stripe_fdw.fdw.schema.options import MergedOptions
-from stripe_fdw.host.sql_errors import HostError
+from stripe_fdw.host.package_files import PackageWatch, check_build
 from stripe_fdw.imports import import_permanently
-from stripe_fdw.version import __version__
 
 Options = dict[str, str]
 Column = tuple[str, str, int, int, Options]
@@ -30,14 +30,14 @@ _test_module: ModuleType | None = None
 def start(version: str, test_file: str | None) -> None:
     """Choose whose tables are served: this package's, or those of a module that its own tests compile in.
 
-    ``version`` is the package's when the C extension was compiled: the two know each other's functions.
+    ``version`` is what the C extension was compiled from, as ``package_files.build_identity`` names it.
     """
     global _test_module  # noqa: PLW0603 - one interpreter, one set of tables
-    if version != __version__:
-        raise HostError(
-            f"stripe_fdw was compiled from version {version} of the package, but {__version__} is installed",
-            hint='Run "stripe-fdw host install".',
-        )
+    check_build(version)
+    preload = sys.modules.get("stripe_fdw.host.preload")
+    if preload is not None:
+        preload.check_package()
+    sys.meta_path.insert(0, PackageWatch())
     if test_file is None:
         return
     spec = importlib.util.spec_from_file_location("stripe_fdw_test_tables", test_file)
@@ -53,8 +53,7 @@ def served(module: str, name: str) -> Any:
     return getattr(_test_module or import_module(module), name)
 
 
-@dataclass(frozen=True, slots=True)
-class BundledColumn:
+class BundledColumn(Struct, frozen=True):
     """A column of the foreign table as C describes it: a ``hosting.ColumnDefinition``."""
 
     column_name: str
@@ -64,8 +63,7 @@ class BundledColumn:
     options: Options = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _OpenTable:
+class _OpenTable(Struct):
     """A table, what it was opened from, and the count of catalog changes when that was last compared."""
 
     changes: int
@@ -101,13 +99,14 @@ class OpenTables:
         changes: int,
         name: str,
         options: tuple[Options, Options, Options, Options],
-        mapping_of: tuple[str, str],
+        mapping_of: tuple[str, str, bool],
         columns: list[Column],
     ) -> Any:
         """Return the table of a user, the same one as long as options and columns stay as they are.
 
         ``options`` are those of foreign data wrapper, table, server and user mapping; the later win.
-        ``mapping_of`` names the role and the server whose user mapping that is.
+        ``mapping_of`` names the role and the server whose user mapping that is, and says if the role has
+        USAGE on the server.
         """
         opened_from = (name, options, mapping_of, columns)
         kept = self._tables.get((relid, user))
@@ -116,7 +115,7 @@ class OpenTables:
             self._tables.move_to_end((relid, user))
             return kept.table
         merged = MergedOptions({key: value for part in options for key, value in part.items()})
-        merged.role, merged.server = mapping_of
+        merged.role, merged.server, merged.has_usage = mapping_of
         definitions = {column[0]: BundledColumn(*column) for column in columns}
         table = self._open_table(self._session, merged, definitions)
         self._tables[relid, user] = _OpenTable(changes, opened_from, table)

@@ -11,13 +11,14 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from stripe_fdw.fdw.backend.hosting import REQUIRE_WHERE
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
-from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 from stripe_fdw.host.backend import Column, Options, backend, served, start
 from stripe_fdw.host.modify import (
     delete,
     end_modify,
     insert,
+    refuse_write,
     request_cost,
     row_identity,
     transaction,
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 # What C finds here by name, though it is defined elsewhere.
 __all__ = [
     "delete", "end_modify", "explain_error", "insert", "make_date", "make_datetime", "make_decimal",
-    "parse_json", "request_cost", "row_identity", "since_2000", "start", "to_json", "to_text", "transaction",
-    "update", "write_statistics",
+    "parse_json", "refuse_write", "request_cost", "row_identity", "since_2000", "start", "to_json", "to_text",
+    "transaction", "update", "write_statistics",
 ]  # fmt: skip
 
-PlainQual = tuple[str, str, object]
+_MOST_ROWS_AHEAD: Final = 1000
+_CHANGED: Final = 2  # what C says of a scan whose rows are then changed
+PlainQual = tuple[str, str, object] | tuple[str, str, object, tuple[str, ...]]  # as Qual has them
 PlainSortKey = tuple[str, int, int, str | None]
 
 
@@ -63,7 +66,7 @@ def open_table(
     changes: int,
     name: str,
     options: tuple[Options, Options, Options, Options],
-    mapping_of: tuple[str, str],
+    mapping_of: tuple[str, str, bool],
     columns: list[Column],
 ) -> Any:
     """Return the table of a user, the same one as long as options and columns stay as they are."""
@@ -124,13 +127,21 @@ def _checked_estimate(number: object, description: str) -> float:
     raise HostError(f"{description} is not a number of zero or more")
 
 
-def rel_size(table: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float, float]:
-    """Estimate how many rows a scan gives, their width in bytes, and how many requests they take."""
+def rel_size(
+    table: Any, quals: list[PlainQual], columns: list[str]
+) -> tuple[float, float, float, float, int]:
+    """Estimate a scan: its rows, their width in bytes, its seconds alone, and those as one of many.
+
+    The last number says for how many outer rows a nested loop may send requests ahead.
+    """
     size = table.size(_quals(quals))
+    seconds = getattr(size, "seconds", None)
     return (
         _checked_estimate(getattr(size, "rows", None), "the number of rows of size()"),
         min(_checked_estimate(table.width(columns), "width()"), 1e6),
-        _checked_estimate(getattr(size, "requests", None), "the number of requests of size()"),
+        _checked_estimate(getattr(seconds, "alone", None), "the duration of size()"),
+        _checked_estimate(getattr(seconds, "ahead", None), "the duration of size()"),
+        int(min(_checked_estimate(table.rows_ahead(), "rows_ahead()"), _MOST_ROWS_AHEAD)),
     )
 
 
@@ -145,6 +156,16 @@ def path_keys(table: Any) -> list[tuple[tuple[str, ...], float]]:
             raise HostError("path_keys() returned a column that is not a str")
         keys.append((names, _checked_estimate(key[1], "the number of rows of path_keys()")))
     return keys
+
+
+def rows_per_value(table: Any) -> list[tuple[str, float]]:
+    """Return columns, each with the number of rows that share a value of it."""
+    found = []
+    for item in table.rows_per_value():
+        if not isinstance(item, tuple) or len(item) != 2 or type(item[0]) is not str:
+            raise HostError("rows_per_value() did not return (column, rows)")
+        found.append((item[0], _checked_estimate(item[1], "the number of rows of rows_per_value()")))
+    return found
 
 
 def sortable(table: Any, keys: list[PlainSortKey]) -> int:
@@ -165,7 +186,7 @@ def unknown(text: str) -> Unknown:
 
 
 def begin_statement(run: int) -> None:
-    """Begin a node of a statement. ``run`` tells executor runs apart."""
+    """Begin a node of a statement. ``run`` identifies the executor run."""
     backend().host.enter_run(run)
     backend().session.begin_statement()
 
@@ -186,12 +207,33 @@ def open_scan(
     named: list[str],
     run: int,
 ) -> Any:
-    """Open a scan of an executor run; ``limit`` is a hint, ``fresh`` rows are to be changed or locked.
+    """Open a scan of an executor run; ``limit`` is a hint, ``fresh`` rows are to be locked, or changed if 2.
 
     ``named`` are the columns that the query itself names; ``*`` among them stands for the whole row.
     """
     backend().host.enter_run(run)
+    if fresh == _CHANGED and backend().host.is_on(REQUIRE_WHERE):
+        table.require_condition(_quals(quals))
     return table.open_scan(_quals(quals), columns, _sort_keys(keys), limit, fresh=bool(fresh), named=named)
+
+
+def requests_ahead(table: Any, fresh: int, run: int) -> Any:
+    """Return what sends the requests of a nested loop of an executor run ahead."""
+    backend().host.enter_run(run)
+    return table.requests_ahead(bool(fresh))
+
+
+def ask_ahead(
+    ahead: Any,
+    quals: list[PlainQual],
+    keys: list[PlainSortKey],
+    limit: int | None,
+    named: list[str],
+    run: int,
+) -> None:
+    """Send the first requests of a scan that will be opened with these arguments, or never."""
+    backend().host.enter_run(run)
+    ahead.ask(_quals(quals), _sort_keys(keys), limit, named)
 
 
 def next_batch(scan: Any) -> tuple[Any, ...]:
@@ -234,6 +276,8 @@ def describe(
 
 def describe_write(table: Any, change: tuple[str, list[str], dict[str, Any], list[str]]) -> Lines:
     """Return EXPLAIN's lines of a write: of what ``PlannedChange`` has."""
+    from stripe_fdw.fdw.writing.plan.explain import PlannedChange
+
     return _checked_lines(table.describe_write(PlannedChange(*change)), "describe_write")
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from stripe_fdw.host.install import MODULE, Build
 from stripe_fdw.host.postgres_installation import PostgresInstallation
-from stripe_fdw.host.python import PythonError, describe, unreachable_folder
+from stripe_fdw.host.python import PythonError, describe
+from stripe_fdw.host.server_user import server_user, try_as
 from stripe_fdw.version import __version__
 
 _INSTALL_HINT: Final = 'Run "stripe-fdw host install" with this Python.'
@@ -31,8 +32,12 @@ def check(
     python: str,
     pkglibdir: Path | None = None,
     extensiondir: Path | None = None,
+    user: str | None = None,
 ) -> list[Result]:
-    """Check the installed module and what it needs to load."""
+    """Check the installed module and what it needs to load, as the server's OS user ``user`` will load it.
+
+    Raises OptionError if there is no such user.
+    """
     module = (pkglibdir or installation.pkglibdir) / MODULE
     control = (extensiondir or installation.sharedir / "extension") / "stripe_fdw.control"
     build = Build.read(module)
@@ -51,7 +56,7 @@ def check(
         ),
         _compare("built from", build.sources, current.sources),
         _loads(build.python),
-        _reachable(build.python),
+        *_as_the_server(build.python, user),
     ]
 
 
@@ -83,13 +88,12 @@ def _loads(python: str) -> Result:
     return Result(subject, f"loads from {Path(done.stdout.strip()).parent.parent}, with {library}")
 
 
-def _reachable(python: str) -> Result:
-    folder = unreachable_folder(python)
-    subject = "readable by the server's OS user"
-    if folder is None:
-        return Result(subject, "yes")
-    return Result(
-        subject,
-        f"only if the server runs as the owner of {folder}: other users may not enter it",
-        hint="A server of another OS user needs a venv elsewhere, or chmod o+x on that folder.",
-    )
+def _as_the_server(python: str, user: str | None) -> list[Result]:
+    trial = try_as(server_user(user), python)
+    subject = f"started by the server's OS user {trial.user}"
+    if trial.failure is not None:
+        return [Result(subject, trial.failure, ok=False, hint=trial.hint)]
+    return [
+        Result(subject, "yes"),
+        Result("shared folder", f"{trial.shared_folder} can be used"),
+    ]

@@ -1,7 +1,7 @@
 """Installation of the bundled host, compiled for one Postgres and one Python.
 
 The module contains what it was built from: sources, Python, Postgres, package version. So installing the
-same again does nothing, and ``check`` can tell whether an installed module still fits.
+same again compiles nothing, and ``check`` can tell whether an installed module still fits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.host.package_files import build_identity
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.host.python import Python, describe
+from stripe_fdw.host.writable import writable_tables
 from stripe_fdw.version import __version__
 
 SOURCES: Final = Path(__file__).parent
@@ -63,6 +65,7 @@ class Build:
         digest = hashlib.sha256()
         for source in _sources():
             digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+        digest.update(writable_tables().encode() + b"\0")
         digest.update(f"{installation.show('cppflags')}\0{asdict(python)}\0{test_tables or ''}".encode())
         return cls(
             __version__,
@@ -99,6 +102,7 @@ def install(
     modules = pkglibdir or installation.pkglibdir
     extensions = extensiondir or installation.sharedir / "extension"
     described = describe(python)
+    _write_bytecode(described)
     build = Build.of(installation, described, test_tables)
     data = [SOURCES / "stripe_fdw.control", *sorted(SOURCES.glob("stripe_fdw--*.sql"))]
     if Build.read(modules / MODULE) == build and all(_is_same(file, extensions / file.name) for file in data):
@@ -117,6 +121,28 @@ def install(
                 hint="Run it as root, or as the user that PostgreSQL is installed by.",
             ) from error
     return True
+
+
+def is_ours(module: Path) -> bool:
+    """Return True if a module was compiled by ``install``, of whichever version."""
+    try:
+        return _BUILD_MARK in module.read_bytes()
+    except OSError:
+        return False
+
+
+def _write_bytecode(python: Python) -> None:
+    """Have the bytecode of what backends load written beside it, where that may be.
+
+    Not all installers of packages write it, and the server's OS user may not: without it, each backend would
+    compile the package and its dependencies anew, which takes several times as long as loading them.
+    """
+    # Isolated, so that no PYTHONDONTWRITEBYTECODE counts. Backends themselves say why an import fails.
+    subprocess.run(
+        [python.executable, "-I", "-c", "import stripe_fdw.host.preload"],
+        check=False,
+        capture_output=True,
+    )
 
 
 def _sources() -> list[Path]:
@@ -197,7 +223,7 @@ def _compile(
     # Values that would need quoting for make and the shell go into a header.
     lines = {
         "STRIPE_FDW_PYTHON": python.executable,
-        "STRIPE_FDW_VERSION": build.version,
+        "STRIPE_FDW_VERSION": build_identity(),
         "STRIPE_FDW_BUILD": _BUILD_MARK.decode() + json.dumps(asdict(build)),
     }
     if test_tables is not None:
@@ -205,6 +231,7 @@ def _compile(
     (directory / "c" / "build.h").write_text(
         "".join(f"#define {name} {json.dumps(value)}\n" for name, value in lines.items())
     )
+    (directory / "c" / "writable_tables.h").write_text(writable_tables())
     assert python.library is not None  # _require() checked it
     command = [
         "make", "-s", f"-j{min(os.cpu_count() or 1, 4)}", "with_llvm=no",

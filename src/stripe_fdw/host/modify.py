@@ -22,6 +22,12 @@ def row_identity(table: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def refuse_write(table: Any, command: str) -> None:
+    """Raise the error for a statement that Stripe has no operation for: INSERT, UPDATE or DELETE."""
+    table.refuse_write(command)
+    raise HostError(f"refuse_write() did not refuse {command}")
+
+
 def _checked_row(row: object, method: str) -> Row | None:
     if row is None or type(row) is dict:
         return row
@@ -34,7 +40,7 @@ def request_cost() -> RequestCost:
 
 
 def insert(table: Any, run: int, cost: RequestCost, values: Row, answered: list[str] | None) -> Row | None:
-    """Create an object. ``run`` tells executor runs apart, ``cost`` counts the requests of the plan node.
+    """Create an object. ``run`` identifies the executor run, ``cost`` counts the requests of the plan node.
 
     ``answered`` are the columns of the answer that are used, ``*`` for all of them; None if none is.
     """

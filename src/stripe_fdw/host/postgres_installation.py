@@ -35,20 +35,24 @@ class PostgresInstallation:
     pg_config: str
 
     @classmethod
-    def find(cls) -> PostgresInstallation:
+    def find(cls, *, headers: bool = True) -> PostgresInstallation:
         """Find the one that ``PG_CONFIG`` names, or the one on the PATH, or the newest packaged one.
 
+        Args:
+            headers: it must have the server's headers.
+
         Raises:
-            PostgresError: none has both the server and its headers; the hint names the packages.
+            PostgresError: none has the server, with its headers; the hint names the packages.
 
         """
         configured = os.environ.get("PG_CONFIG")
         candidates = [configured] if configured else [shutil.which("pg_config"), *_packaged_pg_configs()]
         for candidate in candidates:
-            if candidate and (installation := cls(candidate)).is_complete():
+            if candidate and (installation := cls(candidate)).is_complete(headers=headers):
                 return installation
         raise PostgresError(
-            f"no PostgreSQL server with its headers was found{f' by {configured}' if configured else ''}",
+            f"no PostgreSQL server{' with its headers' if headers else ''} was found"
+            + (f" by {configured}" if configured else ""),
             hint="Install both (Debian: apt-get install postgresql postgresql-server-dev-all), "
             "or name the right pg_config in PG_CONFIG.",
         )
@@ -90,12 +94,12 @@ class PostgresInstallation:
         interpreters = [folder / "bin" / library[2] for folder in Path(library[1]).parents]
         return next((interpreter for interpreter in interpreters if interpreter.exists()), None)
 
-    def is_complete(self) -> bool:
-        """Return True if the server and its headers are there, not only the client library."""
+    def is_complete(self, *, headers: bool = True) -> bool:
+        """Return True if the server and, if needed, its headers are there, not only the client library."""
         try:
-            return (self.bindir / "postgres").exists() and Path(
-                self.show("includedir-server"), "postgres.h"
-            ).exists()
+            return (self.bindir / "postgres").exists() and (
+                not headers or Path(self.show("includedir-server"), "postgres.h").exists()
+            )
         except PostgresError:
             return False
 

@@ -17,12 +17,13 @@ from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.events.applier import Applier, is_applier
 from stripe_fdw.events.catchup import CatchUp
 from stripe_fdw.events.inbox import CHANNEL
+from stripe_fdw.events.poller import is_poller
 from stripe_fdw.jobs.tasks import ServedAccount, Work
 
 _POLL_SECONDS: Final = 5.0
 _POLL_SECONDS_WITH_WEBHOOKS: Final = 60.0
 _STANDBY_SECONDS: Final = 2.0  # between two tries to be the one that applies
-_MANY: Final = 100  # events in a batch: more may wait that nothing will tell of
+_MANY: Final = 100  # events in a batch: more may wait without a further notification
 _WAIT_SECONDS: Final = 0.5  # for news of the inbox; what was put off is looked for as often
 _TEND_SECONDS: Final = 3600.0
 # A receiver's role may not make them.
@@ -30,8 +31,6 @@ _NEXT_WEEKS: Final = (
     "select stripe_sync.make_inbox_partition(now() + interval '7 days' * n) from generate_series(0, 1) n"
 )
 _AFTER_FAILURE_SECONDS: Final = 15.0
-# A session's lock: of several workers one polls a server.
-_POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw poll'), hashtext(%s))"
 # Sessions in stripe_sync.wait share a lock until there is a poll: it cannot be taken while there are any.
 _IS_WAITED_FOR: Final = "select not pg_try_advisory_xact_lock(hashtext('stripe-fdw wait'), hashtext(%s))"
 _CONNECTED_POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw connected'), hashtext(%s))"
@@ -54,7 +53,7 @@ HAS_WEBHOOKS: Final = (
 
 
 def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> None:
-    """Read the events of an account into the inbox again and again, until the worker stops.
+    """Read the events of an account into the inbox periodically, until the worker stops.
 
     What fails is said, and tried again.
     """
@@ -64,7 +63,7 @@ def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> No
             work.check_account(account)
             with open_session(work.database_url) as connection:
                 catchup = CatchUp(account.client, connection, account.schemas, work.check, work.say)
-                while single_value(connection, _POLLER, account.schemas.copies) is not True and not once:
+                while not is_poller(connection, account.schemas) and not once:
                     if work.stopping.wait(_STANDBY_SECONDS):
                         return
                 while not work.stopping.is_set():
@@ -105,8 +104,8 @@ def _pause(work: Work, connection: psycopg.Connection, schemas: Schemas, seconds
 def poll_connected(work: Work, account: ServedAccount, *, once: bool = False) -> None:
     """Read the events of the connected accounts that ``stripe_sync.follow_account`` has chosen, in turn.
 
-    Each is polled once a minute, and of many of them two in a second: so its turn comes the later, the more
-    they are. What fails is noted, said once, and holds up no other account.
+    Each is polled once a minute, and at most two in a second in all: with many accounts, each is polled less
+    often. What fails is noted, said once, and holds up no other account.
     """
     label = account.schemas.label("events of connected accounts")
     while not work.stopping.is_set():
@@ -193,7 +192,7 @@ def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bo
             continue
         if once:
             return
-        # What was told meanwhile, while events were applied, counts.
+        # Notifications that came while events were applied count as well.
         for _ in connection.notifies(timeout=_WAIT_SECONDS, stop_after=1):
             pass
 

@@ -22,7 +22,7 @@ def queue_due(
     """Queue the refreshes of a server's copies that are due, and return the names of their resources.
 
     A time that passed while no worker ran counts once. Workers that look at the same time share the schedules
-    among them. A schedule that cannot be kept is told to ``say``, and keeps no other from its time.
+    among them. A schedule that cannot be kept is reported through ``say``, and delays no other.
     """
     queued = []
     with connection.transaction():
@@ -51,7 +51,7 @@ def queue_due(
 
 
 def mark_due_views(connection: psycopg.Connection, say: Callable[[str], object] = lambda _: None) -> None:
-    """Make materialized views stale whose schedule says so. One that cannot be kept is told to ``say``."""
+    """Mark materialized views stale whose schedule is due. Report one that cannot be kept through ``say``."""
     with connection.transaction():
         for view, cron, last, now in last_schedules(connection):
             try:

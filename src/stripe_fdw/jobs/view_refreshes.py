@@ -117,7 +117,7 @@ class ViewRefresher:
             StripeFdwError: its state could not be noted; the view is refreshed again.
         """
         with open_session(self.work.database_url) as connection:
-            with suppress(psycopg.errors.InvalidParameterValue):  # a platform that does not tell
+            with suppress(psycopg.errors.InvalidParameterValue):  # a platform without it
                 connection.execute(f"set client_connection_check_interval = '{_GONE_SECONDS}s'".encode())
             try:
                 with brief_locks(connection):

@@ -1,4 +1,4 @@
-"""The worker: it runs jobs of the queue until it is told to stop, and then ends after the pages under way."""
+"""The worker: it runs jobs of the queue until it is stopped, and then ends after the pages under way."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from procrastinate.exceptions import ConnectorException, ProcrastinateException
 from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.home import is_home
 from stripe_fdw.copies.install import update_copies
-from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.errors import InstallError, database_error, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, RateLimitError
 from stripe_fdw.jobs.following import apply_events, poll_connected, poll_events
+from stripe_fdw.jobs.heartbeats import HEARTBEAT_SECONDS, STALLED_SECONDS
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.schedules import mark_due_views, queue_due
 from stripe_fdw.jobs.tasks import ServedAccount, Work, make_app, refetch_copies
 from stripe_fdw.jobs.view_refreshes import refresh_views
 
 _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
-_HEARTBEAT_SECONDS: Final = 10.0
-_STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
 _POLL_SECONDS: Final = 5.0
 _NEWEST: Final = (
     "select to_regclass('stripe_sync.view_refresh') is not null"
@@ -43,16 +42,17 @@ def _database_errors() -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, ProcrastinateException) as error:
-        raise InstallError(
-            f"the database reported an error: {_message(error)}",
-            hint="Start the worker again: it goes on with what it had begun.",
-        ) from None
+        cause = _cause(error)
+        hint = "Start the worker again: it goes on with what it had begun."
+        if cause is not None:
+            raise database_error(cause, hint) from None
+        raise InstallError(f"the queue of jobs reported an error: {error}", hint=hint) from None
 
 
-def _message(error: psycopg.Error | ProcrastinateException) -> str:
-    """Return what the database reported, also where the queue's package has wrapped it."""
+def _cause(error: psycopg.Error | ProcrastinateException) -> psycopg.Error | None:
+    """Return what the database reported, which the queue's package wraps."""
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
-    return database_message(cause) if isinstance(cause, psycopg.Error) else str(error)
+    return cause if isinstance(cause, psycopg.Error) else None
 
 
 @_database_errors()
@@ -81,14 +81,14 @@ def wait_until_adopted(work: Work, *, once: bool = False) -> None:
     Raises InstallError in its place with ``once``.
     """
     with open_session(work.database_url) as connection:
-        told = False
+        is_reported = False
         while not is_home(connection):
             message = "the copies in this database were made in another one, of which it is a clone"
             if once:
                 raise InstallError(message, hint="To keep them current from here, run stripe-fdw adopt.")
-            if not told:
+            if not is_reported:
                 work.say(f"{message}: waiting for stripe-fdw adopt")
-                told = True
+                is_reported = True
             time.sleep(_POLL_SECONDS)
 
 
@@ -145,8 +145,8 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
                 delete_jobs="always",
                 install_signal_handlers=False,
                 fetch_job_polling_interval=_POLL_SECONDS,
-                update_heartbeat_interval=_HEARTBEAT_SECONDS,
-                stalled_worker_timeout=_STALLED_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=STALLED_SECONDS,
             )
         )
 
@@ -197,14 +197,15 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
 
 
 async def _rounds(work: Work, app: App) -> None:
-    """Queue what is due, and jobs whose worker is gone, again and again, until it is cancelled."""
+    """Queue what is due, and jobs whose worker has ended, periodically, until it is cancelled."""
     while not work.stopping.is_set():
         try:
             await asyncio.to_thread(_queue_due, work)
             await _retry_stalled(work, app)
         except (psycopg.Error, ConnectorException) as error:
             if not work.stopping.is_set():  # a statement that is cancelled may raise its own error
-                work.say(f"schedules were not looked at: {_message(error)}")
+                cause = _cause(error)
+                work.say(f"schedules were not read: {database_message(cause) if cause else error}")
         if not work.stopping.is_set():  # or what waits for it may have taken the cancellation
             await asyncio.sleep(_ROUND_SECONDS)
 
@@ -225,7 +226,7 @@ async def _retry_stalled(work: Work, app: App) -> None:
         job
         for queue in queues
         for job in await app.job_manager.get_stalled_jobs(
-            queue=queue, seconds_since_heartbeat=_STALLED_SECONDS
+            queue=queue, seconds_since_heartbeat=STALLED_SECONDS
         )
     ]
     for job in stalled:

@@ -1,15 +1,14 @@
 """The directory of the shared file: which one it is, and that it belongs to this OS user alone.
 
 The first choice is one of the OS user's in memory, which all servers of that user share. Its name can be
-guessed, and anybody may have made it before. Then the file lies in the data directory of this server, where
-only its OS user can have made anything, and the sessions of this server still share it.
+guessed, so another OS user may have created it first. Then the file lies in the data directory of this
+server, where only its OS user can create files, and the sessions of this server still share it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from stripe_fdw import sqlstates
@@ -36,7 +35,7 @@ def directories() -> tuple[Path, ...]:
     if configured:
         return (Path(configured),)
     memory = Path("/dev/shm")  # noqa: S108 - the directory inside is checked before it is used
-    parent = memory if memory.is_dir() and os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    parent = memory if memory.is_dir() and os.access(memory, os.W_OK) else _temporary_directory()
     of_user = parent / f"stripe-fdw-{_owner()}"
     return (of_user,) if _data_directory is None else (of_user, _data_directory / _IN_DATA_DIRECTORY)
 
@@ -85,3 +84,9 @@ def unusable(directory: Path, reason: str) -> OptionError:
         hint="Name another one in STRIPE_FDW_SHARED_DIRECTORY, the same for all processes.",
         sqlstate=sqlstates.IO_ERROR,
     )
+
+
+def _temporary_directory() -> Path:
+    import tempfile  # takes some milliseconds of a session's first query
+
+    return Path(tempfile.gettempdir())

@@ -80,6 +80,11 @@ class SharedMemory:
         """Why the first directory is not used; None if it is."""
         self._recheck_at = time.monotonic() + _RECHECK_SECONDS
 
+    @property
+    def directory(self) -> Path:
+        """The directory of the file that is mapped now."""
+        return self._directories[0 if self.passed_over is None else 1]
+
     def counter(self, name: bytes) -> Counter:
         """Return the counter of this name. It starts at a random number and only grows."""
         return Counter(self, key_of(name))

@@ -40,7 +40,7 @@ class Ratio:
     def learn(self, numerator: float, denominator: float, max_denominator: float) -> None:
         """Add to both sums. Earlier values count for less, so that the denominator keeps within its maximum.
 
-        With ``max_denominator`` equal to ``denominator`` they are forgotten.
+        With ``max_denominator`` of at most ``denominator`` they are forgotten.
         """
         with self._memory.locked() as mapping:
             numbers = mapping.numbers
@@ -48,7 +48,8 @@ class Ratio:
             if at is None:
                 at = self._allocate(mapping)
             earlier = _ratio(numbers[at + 2], numbers[at + 3])
-            weight = 0.0 if earlier is None else min(numbers[at + 3], max_denominator - denominator)
+            room = max(0.0, max_denominator - denominator)
+            weight = 0.0 if earlier is None else min(numbers[at + 3], room)
             numbers[at + 2] = numerator + (earlier or 0.0) * weight
             numbers[at + 3] = denominator + weight
 

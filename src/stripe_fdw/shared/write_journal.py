@@ -17,9 +17,11 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from stripe_fdw.shared.directory import open_directory
 
@@ -29,8 +31,7 @@ _FOLDER: Final = Path("pg_stat_tmp", "stripe_fdw_writes")
 _NAME_CHARACTERS: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class NotedWrite:
+class NotedWrite(Struct, frozen=True):
     """A write that was noted before it was sent.
 
     Without ``object_id`` it creates an object whose id is not known; without ``sent_at`` as well, it stands

@@ -128,7 +128,7 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
 
 
 def _sender(account: Account, type_: str, shown: Json) -> Account:
-    """Return the account that has an event: of what it is, a connected account tells itself."""
+    """Return the account that has an event: those about a connected account itself are the account's."""
     kind = shown.get("object")
     name = "id" if kind == "account" else "account"
     is_of_account = kind in _OF_ACCOUNTS or type_.startswith("account.external_account.")
@@ -137,7 +137,7 @@ def _sender(account: Account, type_: str, shown: Json) -> Account:
 
 
 def emit_untold(request: ApiRequest) -> None:
-    """Emit an event for each change of a request that none has told, where there is a type for it."""
+    """Emit an event for each change of a request that none has reported, where there is a type for it."""
     account = request.account
     for name, before, after in account.changes.take_untold():
         verb = "created" if before is None else "deleted" if after is None else "updated"

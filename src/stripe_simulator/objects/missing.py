@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}", re.ASCII)
 # Objects that the error names as `id`, although their paths have a name for them (recorded).
-_NAMED_ID = frozenset({"charge", "customer", "subscription", "subscription_exposed_id"})
+_NAMED_ID = frozenset({"charge", "customer", "subscription"})
 # Operations on an invoice whose error names it as `invoice`; those of all others as `id` (recorded).
 _INVOICE_ACTIONS = frozenset({"retrieve", "delete", "send_invoice", "list"})
 

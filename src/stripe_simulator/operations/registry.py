@@ -80,9 +80,12 @@ from stripe_simulator.operations.simple import (
     identity,
     state_changes,
     tax,
+    tax_transactions,
     terminal,
+    treasury_features,
     webhook_endpoints,
 )
+from stripe_simulator.operations.version_2 import respond as version_2
 from stripe_simulator.requests.search_query import search
 
 if TYPE_CHECKING:
@@ -108,8 +111,8 @@ _MODULES = (
     # products
     coupons, plans, prices, products, promotion_codes, tax_rates,
     # simple
-    app_secrets, client_sessions, ephemeral_keys, file_links, financial_connections, identity, tax, terminal,
-    state_changes, webhook_endpoints,
+    app_secrets, client_sessions, ephemeral_keys, file_links, financial_connections, identity, tax,
+    tax_transactions, terminal, treasury_features, state_changes, webhook_endpoints,
 )  # fmt: skip
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -136,6 +139,8 @@ OUTCOMES = _merge(handlers.outcomes for handlers in _ALL)
 
 def find_operation(method: str, route: Route) -> Callable[[ApiRequest], ApiResponse] | None:
     """Return the function that answers requests of a route; None if the simulator does not implement it."""
+    if version_2.is_version_2(route):
+        return version_2.find_operation(route)
     answer = ROUTES.get((method, route.template))
     if answer is not None or route.resource is None:
         return answer

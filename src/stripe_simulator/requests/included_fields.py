@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stripe_simulator.world.conditions import Condition
 from stripe_simulator.world.embedded import embedded_list
 from stripe_simulator.world.hidden_fields import hidden_fields, without_hidden_fields
-from stripe_simulator.world.traits import EXPANDABLE_LISTS
+from stripe_simulator.world.traits import EXPANDABLE_LISTS, has_objects
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -45,9 +45,10 @@ def included_value(account: Account, parent: Json, path: str, *, in_list: bool) 
 def _written_value(account: Account, parent: Json, path: str) -> Any:
     location = _locate(account, parent)
     if location is None:
-        return None
-    collection, position = location
-    value: Any = collection.read(position)
+        value: Any = account.unlisted.get(str(parent.get("id")))
+    else:
+        collection, position = location
+        value = collection.read(position)
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
@@ -55,7 +56,7 @@ def _written_value(account: Account, parent: Json, path: str) -> Any:
 
 def _locate(account: Account, parent: Json) -> tuple[Collection, int] | None:
     for resource in account.catalog.resources:
-        if resource.object == parent.get("object") and not resource.preview:
+        if resource.object == parent.get("object") and has_objects(resource):
             collection = account.collection(resource.name)
             position = collection.position(str(parent.get("id")))
             if position is not None:

@@ -31,6 +31,7 @@ class ApiRequest:
     idempotency_key: str | None = None
     api_version: str = ""
     begun: bool = False
+    query: tuple[tuple[str, str], ...] = ()  # of the URL, in the order sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Router:
                 operation.method, operation.path, Route(operation.name, operation.path, None, operation)
             )
         for resource in catalog.resources:
-            if not resource.preview:
+            if resource.is_listed:
                 route = Route("list", resource.list_path, resource, None, is_standard=True)
                 self._add("GET", resource.list_path, route)
             for operation in resource.operations:

@@ -34,6 +34,7 @@ _CLAUSE = re.compile(
     \s*(?P<operator>:|~|>=|<=|>|<)\s*(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"']+)""",
     re.VERBOSE,
 )
+_WORD = re.compile(r"\w+")
 _JOIN = re.compile(r"\s+(AND|OR|and|or)?\s*")
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: a > b,
@@ -52,6 +53,7 @@ class Clause:
     operator: str
     value: str | None
     negated: bool = False
+    by_words: bool = False  # a field of type string: ":" finds the words in a longer text
 
     def matches(self, values: Json) -> bool:
         """Return True if an object satisfies the clause."""
@@ -78,7 +80,16 @@ class Clause:
             return isinstance(value, int | float) and _COMPARISONS[self.operator](value, number)
         text = ("true" if value else "false") if isinstance(value, bool) else str(value)
         wanted = self.value.casefold()
-        return wanted in text.casefold() if self.operator == "~" else wanted == text.casefold()
+        if self.operator == "~":
+            return wanted in text.casefold()
+        return _has_words(text, wanted) if self.by_words else wanted == text.casefold()
+
+
+def _has_words(text: str, wanted: str) -> bool:
+    """Return True if the text has all of the wanted words, one after the other."""
+    words, sought = _WORD.findall(text.casefold()), _WORD.findall(wanted.casefold())
+    starts = range(len(words) - len(sought) + 1)
+    return bool(sought) and any(words[start : start + len(sought)] == sought for start in starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,8 @@ def _clause(match: re.Match[str], resource: Resource) -> Clause:
         path = tuple(name.split("."))
     if resource.search_fields and name not in resource.search_fields:
         raise StripeError(f"Field `{name}` is an unsupported search field for resource `{resource.object}s`.")
+    if operator == "~" and name not in resource.substring_fields:
+        raise _unparsable(f"Field `{name}` does not support substring matches.")
     if operator == "~" and (not quoted or len(value) - 2 < _MIN_SUBSTRING):
         raise _unparsable("Substring matches need at least 3 characters in quotes.")
     text: str | None = _unquoted(value) if quoted else value
@@ -156,7 +169,7 @@ def _clause(match: re.Match[str], resource: Resource) -> Clause:
             float(text or "")
         except ValueError:
             raise _unparsable(f"The value for `{name}` must be numeric.") from None
-    return Clause(path, operator, text, bool(match["not"]))
+    return Clause(path, operator, text, bool(match["not"]), by_words=name in resource.substring_fields)
 
 
 def _unquoted(text: str) -> str:
@@ -218,8 +231,10 @@ def _conditions(collection: Collection, query: Query) -> list[Condition]:
         column = collection.resource.column.get(clause.path[0])
         if column is None or len(clause.path) > 1 or clause.operator != ":" or clause.negated:
             continue
-        if (clause.value is not None and column.name == "email" and clause.value == clause.value.lower()) or (
-            clause.value is not None and column.name in {"customer", "subscription"}
+        is_address = column.name == "email" and "@" in (clause.value or "")
+        if clause.value is not None and (
+            (is_address and clause.value == clause.value.lower())
+            or column.name in {"customer", "subscription"}
         ):
             conditions.append(Condition(column, (clause.value,)))
     return conditions

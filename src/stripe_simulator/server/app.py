@@ -14,6 +14,7 @@ from stripe_simulator.errors import (
     rate_limited,
     server_fault,
 )
+from stripe_simulator.operations.version_2.respond import is_version_2
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.server.api_keys import is_live, key_of
@@ -23,7 +24,6 @@ from stripe_simulator.server.dispatcher import (
     Dispatcher,
     check_version,
     error_response,
-    parse_parameters,
 )
 from stripe_simulator.server.request_log import LoggedRequest
 from stripe_simulator.world.account import PLATFORM
@@ -146,7 +146,7 @@ class App:
             request = ApiRequest(
                 entry.method,
                 entry.path,
-                parse_parameters(entry.query_string, body.decode("utf-8", "replace")),
+                dispatcher.parameters(route, entry.query_string, body, headers.get("content-type", "")),
                 route,
                 ids,
                 dispatcher.account(account_id, livemode=livemode),
@@ -154,6 +154,7 @@ class App:
                 entry.request_id,
                 entry.idempotency_key,
                 entry.api_version or "",
+                query=tuple(entry.query),
             )
             return await self._run_once(request, fault)
         except StripeError as error:
@@ -164,7 +165,7 @@ class App:
         """Run the operation, or return the stored response of an earlier request with its idempotency key."""
         key, account_id = request.idempotency_key, request.account.id + " live" * request.account.livemode
         idempotency_keys = self._dispatcher.idempotency_keys
-        if key is None or request.method != "POST":
+        if key is None or not _takes_key(request):
             return await self._run(request, fault)
         replayed = idempotency_keys.begin(account_id, key, request.path, request.params, request.request_id)
         if replayed is not None:
@@ -192,10 +193,15 @@ class App:
             response = self._dispatcher.dispatch(request)
         except StripeError as error:
             response = error_response(error, request.request_id, request.account.id)
-        has_key = request.idempotency_key is not None and request.method == "POST"
+        has_key = request.idempotency_key is not None and _takes_key(request)
         if fault is not None and fault.is_error and not has_key:
             return _fault_response(fault)
         return response
+
+
+def _takes_key(request: ApiRequest) -> bool:
+    """Return True for a request that is carried out once for its idempotency key."""
+    return request.method == "POST" or (request.method == "DELETE" and is_version_2(request.route))
 
 
 def _fault_response(fault: Fault) -> ApiResponse:

@@ -2,7 +2,7 @@
 
 GET status                  counts, uptime, the platform account
 GET requests?after=N        the log of requests since number N; DELETE clears it
-POST reset                  return to the initial state
+POST reset                  return to the initial state; {"objects": false} keeps what was written
 GET, POST, DELETE faults    {"kind": "status", "status": 429, "path": "/v1/customers*", "count": 3}, or a list
 GET, POST, DELETE limits    {"rate": 25, "endpoint_rate": 10, "endpoints": {"/v1/prices": 2}}
 GET, POST latency           {"ms": 100, "jitter_ms": 20}
@@ -111,8 +111,12 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
             {"requests": dispatcher.request_log.entries(int(request.query_params.get("after", "0")))}
         )
 
-    async def reset(_: Request) -> Response:
-        dispatcher.reset()
+    async def reset(request: Request) -> Response:
+        sent = orjson.loads(await request.body() or b"{}")
+        if sent.get("objects", True):
+            dispatcher.reset()
+        else:
+            dispatcher.reset_settings()
         return _json({"reset": True})
 
     async def faults(request: Request) -> Response:

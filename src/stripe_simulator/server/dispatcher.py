@@ -18,6 +18,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_untold
 from stripe_simulator.objects.operation import run_outcome
 from stripe_simulator.operations import registry
+from stripe_simulator.operations.version_2 import respond as version_2
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.requests.routes import Route, Router
@@ -68,9 +69,15 @@ class Dispatcher:
         self._cache = BodyCache()
         self.accounts = {}
         self.idempotency_keys = IdempotencyKeys()
+        self.reset_settings()
+
+    def reset_settings(self) -> None:
+        """Return to the initial settings, with an empty request log; objects stay as they are."""
         self.latency = Latency(self.options.latency, self.options.jitter)
         self.event_settings = EventSettings()
-        self.lags.clear()
+        for account in self.accounts.values():
+            account.event_settings = self.event_settings
+        self.clear_lags()
         self.rate_limits.set(self.options.rate, self.options.endpoint_rate)
         self.api_keys.clear()
         self.faults.clear()
@@ -169,6 +176,15 @@ class Dispatcher:
             raise errors.no_route(method, path)
         return match
 
+    def parameters(self, route: Route, query: str, body: bytes, content_type: str) -> forms.Params:
+        """Return the parameters of the URL and the body together.
+
+        Raises StripeError 400 for a body or a query that cannot be read.
+        """
+        if body and version_2.is_version_2(route):
+            return (forms.parse(query) if query else {}) | version_2.read_body(body, content_type)
+        return parse_parameters(query, body.decode("utf-8", "replace"))
+
     def dispatch(self, request: ApiRequest) -> ApiResponse:
         """Run the operation of a request.
 
@@ -202,7 +218,7 @@ class Dispatcher:
     def decide(
         self, type_: str, identifier: str, *, account: str = PLATFORM, livemode: bool = False, **params: Any
     ) -> ApiResponse:
-        """Have customers and banks do what an event of this type tells about an object; return the object.
+        """Have customers and banks do what an event of this type reports about an object; return the object.
 
         Raises StripeError 404 where there is no such object, 400 for a type that is not supported and for a
         state from which it is impossible.

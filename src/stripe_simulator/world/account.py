@@ -21,6 +21,7 @@ from stripe_simulator.world.traits import (
     FIXED_IDS,
     OLDEST_FIRST,
     OTHER_PREFIXES,
+    has_objects,
     has_other_prefix,
     parent_of,
 )
@@ -71,8 +72,13 @@ class Account:
         self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
         self.cash_modes: dict[str, str] = {}  # reconciliation modes of cash balances, by customer
         self.unlisted: dict[str, Json] = {}  # objects that no list shows, by id
+        # Objects of version 2 of the API, by resource and id, and how many were deleted, by resource.
+        self.version_2: dict[str, dict[str, Json]] = {}
+        self.deleted_version_2: dict[str, int] = {}
         self.discounts: dict[str, Json] = {}  # by id; no list shows them either
-        self.reminders: set[tuple[str, str, int]] = set()  # what was told of subscriptions before it is due
+        self.reminders: set[tuple[str, str, int]] = (
+            set()
+        )  # events of subscriptions emitted before they are due
         self.connect_endpoints: set[str] = set()  # webhook endpoints for the events of connected accounts
         self.on_event: Callable[[Account, Any], int] = lambda _account, _event: 0
         self.connected: Callable[[str], Account] = lambda _identifier: self  # the data of such an account
@@ -86,7 +92,7 @@ class Account:
 
     def has(self, name: str) -> bool:
         """Return True if the account has a resource of this name."""
-        return name in self.catalog.resource and not self.catalog.resource[name].preview
+        return name in self.catalog.resource and has_objects(self.catalog.resource[name])
 
     def has_top_level(self, name: str) -> bool:
         """Return True if the account has a resource of this name whose objects lie in no other."""
@@ -176,7 +182,7 @@ class Account:
     def _names_by_prefix(self) -> Mapping[str, list[str]]:
         names: dict[str, list[str]] = {}
         for resource in self.catalog.resources:
-            if resource.name not in {"plan", "upcoming_invoice"}:
+            if has_objects(resource) and resource.name != "plan":
                 names.setdefault(resource.id_prefix, []).append(resource.name)
             if resource.name in OTHER_PREFIXES:
                 names.setdefault(OTHER_PREFIXES[resource.name], []).append(resource.name)

@@ -1,4 +1,4 @@
-"""The changes of one request to an account's objects, and which of them events have told."""
+"""The changes of one request to an account's objects, and which of them events have reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Changed(Protocol):
 
 
 class Change(NamedTuple):
-    """A change that no event has told: the state that was told last, and that of now.
+    """A change that no event has reported: the state that was reported last, and the present one.
 
     `before` is None for a new object, `after` for a deleted one.
     """
@@ -35,7 +35,7 @@ class Change(NamedTuple):
 
 
 class Changes:
-    """What was written to objects since the last ``take_untold``, and the states that events have told."""
+    """What was written to objects since the last ``take_untold``, and the states that events reported."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, int], tuple[Changed, Json | None]] = {}
@@ -50,7 +50,7 @@ class Changes:
         self._told[resource, identifier] = None if is_deleted else without_hidden_fields(values)
 
     def take_untold(self) -> list[Change]:
-        """Return the objects whose state is another than the last event about them has, and forget all."""
+        """Return the objects whose state differs from the last event about them, and clear the changes."""
         first, told = self._first, self._told
         self._first, self._told = {}, {}
         untold = []

@@ -74,7 +74,6 @@ class Generator:
         self._fields_of = fields_of
         self._links: dict[str, Link] = {}
         self._children_hash = stable_hash(*self.names, "children")
-        self._children_counts = children_counts(resource.name)
 
     def is_deleted(self, index: int) -> bool:
         """Return True for a generated object that was deleted: a share of the customers."""
@@ -97,6 +96,20 @@ class Generator:
                 return self.is_absent
             case _:
                 return lambda _: False
+
+    @cached_property
+    def present(self) -> tuple[int, ...]:
+        """The indexes of all objects that are not absent, in ascending order."""
+        return tuple(index for index in range(self.population.count) if not self.is_absent(index))
+
+    @cached_property
+    def _children_counts(self) -> tuple[int, ...]:
+        """Numbers of children of parents; no subscription has more items than there are recurring prices."""
+        counts = children_counts(self.resource.name)
+        if self.resource.name != "subscription_item":
+            return counts
+        most = max(1, len(self.account.collection("plan").generator.present))
+        return tuple(min(count, most) for count in counts)
 
     def children_of(self, parent: int) -> int:
         """Return how many objects of this resource a generated parent has."""

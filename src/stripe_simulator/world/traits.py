@@ -1,4 +1,4 @@
-"""Traits of resources that the catalog does not tell: parents, lists shown on expansion, fixed ids."""
+"""Traits of resources that are not in the catalog: parents, lists shown on expansion, fixed ids."""
 
 from __future__ import annotations
 
@@ -34,14 +34,17 @@ EXPANDABLE_LISTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("payment_link", "line_items"): ("payment_link_line_item", "/v1/payment_links/{}/line_items"),
     ("quote", "line_items"): ("quote_line_item", "/v1/quotes/{}/line_items"),
 }
+# Resources without a list of which there are generated objects: those that others name.
+_GENERATED_WITHOUT_LIST = frozenset({"issuing_settlement", "mandate"})
 # Resources whose deleted objects searches go on to find, as ordinary ones (reported a day later).
 FOUND_WHEN_DELETED = frozenset({"customer"})
 # Lists whose oldest object comes first, both as lists and inside other objects.
 OLDEST_FIRST = frozenset({"subscription_item"})
+MOST_SUBSCRIPTION_ITEMS = 20  # as many as Stripe allows
 # Numbers of children that parents have, each as often as it occurs.
 _USUAL_CHILDREN_COUNTS = (0, 1, 1, 2, 0, 1, 3, 0, 1, 0, 2, 1, 0, 14, 1, 1)
 _CHILDREN_COUNTS: Mapping[str, tuple[int, ...]] = {
-    "subscription_item": (1,) * 70 + (2,) * 16 + (3,) * 8 + (12, 25, 4),
+    "subscription_item": (1,) * 70 + (2,) * 16 + (3,) * 8 + (12, MOST_SUBSCRIPTION_ITEMS, 4),
     "line_item": (1,) * 60 + (2,) * 20 + (3,) * 10 + (11, 14, 130),
     "capability": (3,),
     "person": (1, 2, 1),
@@ -61,6 +64,11 @@ def parent_of(resource: Resource) -> tuple[str, str] | None:
     if resource.parents:
         return resource.parents[0].column, resource.parents[0].resource
     return None
+
+
+def has_objects(resource: Resource) -> bool:
+    """Return True if the resource has a collection: Stripe lists its objects, or others name them."""
+    return (not resource.is_version_2 and resource.is_listed) or resource.name in _GENERATED_WITHOUT_LIST
 
 
 def has_other_prefix(index: int) -> bool:

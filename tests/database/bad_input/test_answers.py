@@ -125,9 +125,9 @@ def test_nothing_listens(db: psycopg.Connection, servers: Servers, host: str) ->
 
 
 def test_a_host_name_that_does_not_resolve(db: psycopg.Connection, servers: Servers) -> None:
-    server = servers("customer", mapping=MAPPING, api_base="https://nobody.invalid", timeout=TIMEOUT)
+    server = servers("customer", mapping=MAPPING, api_base="https://missing.invalid", timeout=TIMEOUT)
     error = failing(db, f"select * from {server.table('customer')}")
-    assert "nobody.invalid" in said(error)
+    assert "missing.invalid" in said(error)
     assert "cannot be reached" in said(error)
 
 

@@ -80,9 +80,9 @@ def test_an_account_that_the_key_cannot_reach(
     db: psycopg.Connection, calm: SimulatorProcess, servers: Servers, host: str
 ) -> None:
     mapping = {"api_key": "sk_test_51ElsewhereOfTheTests"}
-    server = servers("customer", mapping=mapping, api_base=calm.url, stripe_account="acct_1NobodyKnowsMe")
+    server = servers("customer", mapping=mapping, api_base=calm.url, stripe_account="acct_1DoesNotExist")
     error = failing(db, f"select count(*) from {server.table('customer')}")
-    assert "does not have access to account 'acct_1NobodyKnowsMe'" in said(error)
+    assert "does not have access to account 'acct_1DoesNotExist'" in said(error)
     assert "code account_invalid" in said(error)
     assert error.sqlstate == ("42501" if host == "bundled" else PLAIN)
 

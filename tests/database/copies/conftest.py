@@ -23,15 +23,21 @@ NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 Apply = Callable[..., Applied]
 
 
-def database_with_copies(cluster: Cluster, name: str, resources: Iterable[str] | None = None) -> str:
-    """Make a database with empty copies of these resources, or of all, in place of an earlier one."""
+def new_database(cluster: Cluster, name: str, template: str = "template1") -> str:
+    """Make a database in place of an earlier one."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"drop database if exists {name} with (force)".encode())
-        connection.execute(f"create database {name}".encode())
+        connection.execute(f"create database {name} template {template}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection, connection.transaction():
-        list(install_copies(connection, Schemas(), resources))
     return cluster.dsn(name)
+
+
+def database_with_copies(cluster: Cluster, name: str, resources: Iterable[str] | None = None) -> str:
+    """Make a database with empty copies of these resources, or of all, in place of an earlier one."""
+    dsn = new_database(cluster, name)
+    with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
+        list(install_copies(connection, Schemas(), resources))
+    return dsn
 
 
 @pytest.fixture(scope="package")

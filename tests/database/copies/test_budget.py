@@ -44,7 +44,7 @@ def test_slots_of_all_processes_together_are_as_many_as_the_rate(budgets: list[R
     slots.sort()
     # Of 50 a second, 50 take a second. Converting the database's times to the process's own takes a little.
     assert all(later - earlier > 0.8 for earlier, later in zip(slots, slots[50:], strict=False))
-    # Nobody leases further ahead than two seconds, whatever it asks for.
+    # A lease reaches at most two seconds ahead, whatever is asked for.
     assert len(slots) >= 80
     assert slots[-1] < time.monotonic() + 2.1
     assert slots[0] > began - 0.2
@@ -57,11 +57,11 @@ def test_a_lease_is_for_the_requests_that_wait(budgets: list[RequestBudget]) -> 
     first, second = one.take(), other.take()
     assert first is not None
     assert second is not None
-    assert second - first < 0.3  # the other one does not wait for slots that nobody needs
+    assert second - first < 0.3  # the other one does not wait for slots that are not used
 
 
 @pytest.mark.parametrize("next_at", ["now() + interval '1 hour'", "'infinity'"])
-def test_a_moment_that_nobody_can_have_leased_stops_nobody(
+def test_a_lease_too_far_in_the_future_is_ignored(
     budgets: list[RequestBudget], copies_dsn: str, next_at: str
 ) -> None:
     with psycopg.connect(copies_dsn, autocommit=True) as connection:

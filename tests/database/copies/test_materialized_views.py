@@ -1,4 +1,4 @@
-"""Materialized views are refreshed soon after what they read has changed, and block nobody."""
+"""Materialized views are refreshed soon after what they read has changed, without blocking readers."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def is_waiting(db: psycopg.Connection) -> bool:
 
 def test_a_change_is_in_the_view(db: psycopg.Connection, work: Work) -> None:
     put(db, "Ada")
-    assert one(db, "select count(*) from stripe_sync.resource_change") == 0, "nobody follows it"
+    assert one(db, "select count(*) from stripe_sync.resource_change") == 0, "no view follows it"
     db.execute("select stripe_sync.refresh_view('names')")
     refresh(work)
     assert names(db) == ["Ada"]
@@ -624,7 +624,7 @@ def test_the_command_shows_views_where_there_are_no_copies(db: psycopg.Connectio
         ("'stripe_copy.customer'", "42809", "stripe_copy.customer is not a materialized view It is a table"),
         ("'names', '{custmer}'", "42P01", 'no copy of "custmer" Closest: customer'),
         ("'names', '{customer,null}'", "22004", "the name of a resource is needed"),
-        ("'names', '{}'", "22023", "nothing tells when to refresh public.names"),
+        ("'names', '{}'", "22023", "there is nothing that says when to refresh public.names"),
         ("'names', at_most_every => '-1 s'", "22023", "is a time from 0 to 100 years, and not -00:00:01"),
         ("'names', at_most_every => '290000 years'", "22023", "from 0 to 100 years, and not 290000 years"),
         ("'names', cron => '0 25 * * *'", "22023", '"25" is no hour'),

@@ -1,4 +1,4 @@
-"""The queue of jobs, and its worker: refreshes that SQL asks for are done once, whoever dies meanwhile."""
+"""The queue of jobs, and its worker: refreshes asked for by SQL run once, whichever process is killed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def finished(process: Command, code: int = 0) -> str:
 
 @contextmanager
 def slow(stripe: SimulatorProcess, milliseconds: int) -> Iterator[None]:
-    stripe.control("POST", "/latency", {"latency_ms": milliseconds})
+    stripe.control("POST", "/latency", {"ms": milliseconds})
     yield
     stripe.control("POST", "/latency", {})
 
@@ -189,7 +189,7 @@ def test_errors_of_the_database_are_said_in_its_words(
 
     monkeypatch.setattr(jobs_worker, "_queue_due", fail)
     asyncio.run(one_round())
-    assert said == ["schedules were not looked at: division by zero"]
+    assert said == ["schedules were not read: division by zero"]
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def test_a_view_goes_on_when_its_worker_was_killed(
         first = worker()
         wait_until(lambda: value(db, state) == "running")
         first.kill()
-        # Postgres looks now and then whether somebody waits for the result.
+        # Postgres checks now and then whether the client is still connected.
         wait_until(lambda: value(db, state) == "interrupted")
     second = worker()
     wait_until(lambda: value(db, state) == "finished")
@@ -638,7 +638,7 @@ def test_a_schedule_that_sql_accepts_is_one_for_the_worker(queued: str, cron: st
 # -- the queue's schema -------------------------------------------------------------------------------------
 
 
-def test_the_queue_is_in_its_own_schema_and_nobody_else_may_use_it(db: psycopg.Connection) -> None:
+def test_the_queue_is_in_its_own_schema_and_no_other_role_may_use_it(db: psycopg.Connection) -> None:
     assert value(db, "select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0
     open_to_all = (
         "select array_agg(proname) from pg_proc where pronamespace = 'stripe_jobs'::regnamespace and"

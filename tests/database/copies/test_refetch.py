@@ -323,7 +323,7 @@ def test_an_object_of_a_list_is_asked_for_with_its_list(db: psycopg.Connection, 
     refetcher(db, client).refetch_due()
     assert doubts(db) == []
     assert value(db, "select _raw ->> 'id' from stripe_copy.line_item where id = %s", line) == line
-    doubt(db, "line_item", line)  # nobody knows in which list it is
+    doubt(db, "line_item", line)  # its list is not known
     refetcher(db, client).refetch_due()
     assert doubts(db) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from support.database import KEY
 from support.simulators import Simulators
 from support.waiting import wait_until
 
-from .conftest import database_with_copies
+from .conftest import database_with_copies, new_database
 
 CHOSEN = ("customer", "subscription", "invoice", "price", "event", "charge", "subscription_item", "line_item")
 
@@ -43,10 +44,17 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
     return simulators("refreshed", customers=300, seed=7)
 
 
+@pytest.fixture(scope="module")
+def template(cluster: Cluster) -> str:
+    """The name of a database with empty copies of some resources, from which those of tests are made."""
+    database_with_copies(cluster, "to_refresh", CHOSEN)
+    return "to_refresh"
+
+
 @pytest.fixture
-def filled(cluster: Cluster) -> str:
-    """A database with empty copies of some resources."""
-    return database_with_copies(cluster, "refreshed", CHOSEN)
+def filled(cluster: Cluster, template: str) -> str:
+    """A database of this test with empty copies of some resources."""
+    return new_database(cluster, "refreshed", template)
 
 
 def refresh(
@@ -442,6 +450,31 @@ def test_the_command_refreshes_chosen_resources(command: Any, filled: str) -> No
     assert KEY not in done.stdout + done.stderr
 
 
+def test_the_command_prints_json(command: Any, filled: str, stripe: SimulatorProcess) -> None:
+    stripe.control("POST", "/faults", {"kind": "status", "status": 403, "path": "/v1/charges", "count": None})
+    stripe.control("POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/prices", "count": None})
+    done = command("subscription", "subscription_item", "charge", "price", "--json")
+    stripe.control("DELETE", "/faults")
+    results = {item.pop("resource"): item for item in json.loads(done.stdout)}
+    assert done.returncode == 1
+    expected = rows(filled, "select count(*) from stripe.subscription")[0][0]
+    subscription = results["subscription"]
+    assert subscription["objects"] == subscription["inserted"] == expected > 100
+    assert (subscription["error"], subscription["left_out"], subscription["elsewhere"]) == (None, None, False)
+    assert results["subscription_item"]["comes_with"] == "subscription"
+    assert results["subscription_item"]["objects"] >= expected
+    assert results["charge"]["left_out"]
+    assert results["charge"]["error"] is None
+    assert results["price"]["error"]
+    assert f"error: {results['price']['error']}" in done.stderr
+    assert {frozenset(item) for item in results.values()} == {frozenset(subscription)}
+
+    again = json.loads(command("subscription", "--json").stdout)
+    assert [(item["resource"], item["inserted"], item["updated"]) for item in again] == [
+        ("subscription", 0, 0)
+    ]
+
+
 def test_a_second_run_of_the_command_locks_no_view(command: Any, filled: str) -> None:
     command("product")
     with psycopg.connect(filled) as reader:
@@ -509,12 +542,13 @@ def test_progress_is_shown_in_lines_without_a_terminal(
             ResourceRefresh(client, connection, Schemas(), lambda: None, shown.page).refresh(
                 load().resource["customer"]
             )
-    shown.finished("customer", "done")
+    ended: list[str] = []
+    shown.finished("customer", lambda: ended.append("done"))
     said = capsys.readouterr()
     first, last = said.err.splitlines()[0], said.err.splitlines()[-1]
     assert re.match(r"customer: \d+ objects in 1 request, \d+/s$", first)
     assert re.match(r"customer: (\d+) of about \1 objects in \d+ requests, \d+/s, 0 s left$", last)
-    assert said.out == "customer: done\n"
+    assert (said.out, ended) == ("", ["done"])
 
 
 def test_the_command_refreshes_everything(command: Any, filled: str, simulators: Simulators) -> None:
@@ -522,7 +556,7 @@ def test_the_command_refreshes_everything(command: Any, filled: str, simulators:
     done = command(STRIPE_API_BASE=few.url)
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    assert lines.keys() == {resource.name for resource in load().resources if not resource.preview}
+    assert lines.keys() == {resource.name for resource in load().resources if resource.has_copy}
     assert lines["identity_verification_session"].startswith("is left out: ")
     assert lines["line_item"].endswith("come with invoice")
     asked_twice = [request["path"] for request in few.requests() if request["path"].endswith("/lines")]

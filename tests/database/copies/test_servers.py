@@ -23,7 +23,7 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, SessionPool, column, count, create, failing, one, rows, said
+from support.database import KEY, WRAPPERS, SessionPool, column, count, create, failing, one, rows, said
 from support.simulators import Simulators
 
 EU = Schemas("stripe_eu", "stripe_eu")
@@ -167,6 +167,55 @@ def test_a_write_through_a_view_goes_to_the_account_of_the_view(
             assert one(db, shown, customer) == name
     assert one(db, "select stripe_eu_live.call('GET', '/v1/customers/' || %s) ->> 'name'", customer) == "Zoë"
     assert one(db, "select stripe_live.call('GET', '/v1/customers/' || %s) ->> 'name'", customer) == before
+
+
+def test_each_account_has_its_own_call_and_invalidate(
+    db: psycopg.Connection, home: SimulatorProcess, abroad: SimulatorProcess
+) -> None:
+    customer = str(one(db, "select min(id) from stripe_eu.customer"))
+    names = [
+        f"select name from {schema}.customer where id = '{customer}'"
+        for schema in ("stripe_live", "stripe_eu_live")
+    ]
+    with db.transaction(force_rollback=True):
+        for server in ("stripe", "stripe_eu"):
+            db.execute(f"alter server {server} options (add cache_ttl '300')".encode())
+        ours, theirs = (one(db, name) for name in names)
+        create(abroad, f"customers/{customer}", {"name": "changed elsewhere"})
+        assert [one(db, name) for name in names] == [ours, theirs]  # cached
+        home.control("DELETE", "/requests")
+        db.execute("select stripe_sync.invalidate('customer', %s, server => 'stripe_eu')", (customer,))
+        assert one(db, names[1]) == "changed elsewhere"
+        assert sent(home) == []
+        assert one(db, names[0]) == ours
+        home.control("DELETE", "/requests")
+        abroad.control("DELETE", "/requests")
+        called = f"select stripe_eu_live.call('POST', '/v1/customers/{customer}', '{{\"name\": \"called\"}}')"
+        assert isinstance(one(db, called), dict)
+        assert [one(db, name) for name in names] == [ours, "called"]
+    assert [item for item in sent(abroad) if item.startswith("POST")] == [f"POST /v1/customers/{customer}"]
+    assert [item for item in sent(home) if item.startswith("POST")] == []
+
+
+def test_init_changes_nothing_of_any_server_where_it_is_run_again(
+    db: psycopg.Connection, command: Command, home: SimulatorProcess, abroad: SimulatorProcess, host: str
+) -> None:
+    def catalogs() -> list[tuple[object, ...]]:
+        return rows(
+            db,
+            "select c.oid::regclass::text, c.xmin::text from pg_class c join pg_namespace n"
+            " on n.oid = relnamespace where nspname like 'stripe%' and relkind in ('f', 'r')"
+            " union all select srvname, xmin::text from pg_foreign_server"
+            " union all select umid::text, umoptions::text from pg_user_mappings order by 1",
+        )
+
+    before = catalogs()
+    for arguments, url in (((), home.url), (("--server", "stripe_eu"), abroad.url)):
+        result = command("init", "--host", host, *arguments, STRIPE_API_BASE=url)
+        assert "nothing to do" in result.output
+        assert "Stripe accepts the key" in result.output
+        assert "no API key was given" not in result.output  # the second one's is in its mapping
+    assert catalogs() == before
 
 
 def test_a_statement_that_writes_to_two_accounts_is_copied_in_each(
@@ -376,8 +425,16 @@ def test_schemas_belong_to_one_server(
         ("stripe_copy", "third", "server stripe has the schemas"),
         ("stripe-eu", "third", "would take its key from STRIPE_API_KEY_STRIPE_EU, as server stripe_eu does"),
     ):
-        with pytest.raises(InstallError, match=text):
+        with pytest.raises(InstallError, match=text) as caught:
             choose_names(db, server, schema)
+        assert "DROP" not in str(caught.value.hint).upper()
+    for server, hint in (
+        ("third", "--server third --schema third. To bring server stripe up to date: --server stripe."),
+        ("stripe_copy", "--server stripe_copy --schema NAME."),
+    ):
+        with pytest.raises(InstallError) as caught:
+            choose_names(db, server, "stripe")
+        assert hint in str(caught.value.hint)
     with pytest.raises(InstallError, match='server "third" is not installed') as caught:
         command("refresh", "--server", "third")
     assert "Installed: stripe, stripe_eu." in str(caught.value.hint)
@@ -386,6 +443,33 @@ def test_schemas_belong_to_one_server(
     db.execute("select stripe_sync.invalidate('customer', server => 'stripe_eu')")
     result = command("init", "--host", host, "--server", "stripe_eu", STRIPE_API_BASE=abroad.url)
     assert "nothing to do" in result.output
+
+
+def test_no_hint_of_an_installation_would_drop_a_server(
+    db: psycopg.Connection, home: SimulatorProcess, host: str
+) -> None:
+    """What was made by hand, or by another program, may be what is meant, and is not ours to drop."""
+    with db.transaction(force_rollback=True):
+        wrapper = WRAPPERS[host]
+        db.execute("create schema hand_live")
+        options = "options (wrapper 'stripe_fdw.StripeForeignDataWrapper')" if host == "multicorn2" else ""
+        db.execute(f"create server made_by_hand foreign data wrapper {wrapper} {options}".encode())
+        db.execute("import foreign schema stripe limit to (customer) from server made_by_hand into hand_live")
+        plan = InstallPlan(host, "third", {"api_base": home.url}, schema="hand")  # type: ignore[arg-type]
+        with pytest.raises(InstallError, match="belong to server made_by_hand, not third") as caught:
+            install_into(db, plan)
+        assert caught.value.hint == (
+            "To bring that server up to date: --server made_by_hand --schema hand."
+            " Or give server third schemas of its own: --schema NAME."
+        )
+    with db.transaction(force_rollback=True):
+        db.execute(
+            "create foreign data wrapper of_others; create server fourth foreign data wrapper of_others"
+        )
+        plan = InstallPlan(host, "fourth", {}, schema="fourth")  # type: ignore[arg-type]
+        with pytest.raises(InstallError, match="belongs to foreign data wrapper of_others") as caught:
+            install_into(db, plan)
+        assert caught.value.hint == "Install another server beside it: --server NAME --schema NAME."
 
 
 # -- earlier versions ---------------------------------------------------------------------------------------

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from stripe_fdw.catalog import load
+from stripe_fdw.catalog.comments import comments as of_foreign_table
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies import install, new_columns, new_indexes
 from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.comments import table_comments, view_comments
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.install import check_copies, chosen_resources, install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.new_indexes import IndexBuilder
-from stripe_fdw.copies.tables import comment_on_view_columns
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted
@@ -34,7 +36,7 @@ def rows(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
 
 
 def test_every_resource_that_stripe_keeps_has_a_table_and_a_view(copies: psycopg.Connection) -> None:
-    names = sorted(resource.name for resource in load().resources if not resource.preview)
+    names = sorted(resource.name for resource in load().resources if resource.has_copy)
     for schema, kind in (("stripe_copy", "r"), ("stripe", "v")):
         query = f"select relname, relkind from pg_class where relnamespace = '{schema}'::regnamespace"
         relations = rows(copies, query)
@@ -75,40 +77,86 @@ BARE = (
 )
 
 
+# What \d+ shows: the comments of a relation's columns, and of the relation itself under ''.
+COMMENTS = (
+    "select a.attname::text, col_description(a.attrelid, a.attnum) from pg_attribute a"
+    " where a.attrelid = %(name)s::regclass and a.attnum > 0 and not a.attisdropped"
+    " union all select '', obj_description(%(name)s::regclass, 'pg_class')"
+)
+
+
 def comments(connection: psycopg.Connection, relation: str) -> dict[str, str]:
-    query = "select attname, col_description(attrelid, attnum) from pg_attribute"
-    return dict(rows(connection, f"{query} where attrelid = '{relation}'::regclass and attnum > 0"))
+    return dict(connection.execute(COMMENTS, {"name": relation}).fetchall())
 
 
-def test_every_column_of_tables_and_views_has_a_comment(copies: psycopg.Connection) -> None:
+def test_every_table_view_and_column_has_a_comment(copies: psycopg.Connection) -> None:
     assert rows(copies, BARE) == []
     table = comments(copies, "stripe_copy.subscription")
     view = comments(copies, "stripe.subscription")
-    assert table["customer"] == view["customer"] == "The id of a customer"
-    assert view["customer_id"] == "The id of a customer. The same as customer"
-    assert view["_idempotency_key"].startswith("The idempotency key")
-    del table["_deleted"]
-    assert table.items() <= view.items()
+    objects = "Stripe: objects of type subscription. Local copies"
+    assert table[""] == f"{objects}, written by stripe-fdw alone."
+    assert view[""] == f"{objects}, without deleted objects. Only read."
+    assert table["customer"] == "Stripe: the id of customer."
+    assert view["customer_id"] == "Stripe: the id of customer; not written; the same as customer."
+    assert table["status"].startswith("Stripe: one of active, ")
+    assert table["_as_of"] == view["_as_of"]
+    assert table["_as_of"] == "Stripe: when its last change became known, by the clock of Stripe."
+    assert "deleted" in table["_deleted"]
+    assert "_deleted" not in view
+    assert view["_idempotency_key"] == (
+        "Stripe: the key with which Stripe carries out a row only once. Only written."
+    )
+    assert comments(copies, "stripe_copy.charge")["amount"] == (
+        "Stripe: bigint, in the smallest unit of the currency."
+    )
+    assert comments(copies, "stripe_copy.invoice")["subscription"] == (
+        "Stripe: the id of subscription; from parent.subscription_details.subscription."
+    )
 
 
-def test_columns_of_views_are_commented_on_once(
+def test_values_are_described_as_those_of_the_foreign_table() -> None:
+    """Of each column that both have: what values it has; through a writable view also what writes it."""
+    for resource in copied_resources(load()):
+        live = {name: text.removesuffix(".").split("; ") for name, text in of_foreign_table(resource) if name}
+        copied = dict(table_comments(resource))
+        shown = dict(view_comments(resource, is_writable=True))
+        for copied_column in copied_columns(resource):
+            value, written = live[copied_column.name][0], live[copied_column.name][-1]
+            assert copied[copied_column.name].removesuffix(".").split("; ")[0] == value
+            assert shown[copied_column.name].endswith(f"; {written}.")
+        table = dict(of_foreign_table(resource))[None]
+        assert str(shown[None]).endswith(table[table.rindex(". ") + 2 :])
+
+
+def test_only_missing_and_outdated_comments_are_set_in_one_message(
     copies: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies.execute("comment on column stripe.customer.email is 'Ours'")
-    for bare in ("customer.phone", "customer._raw", "invoice.customer_id"):  # as those of an earlier version
-        copies.execute(f"comment on column stripe.{bare} is null".encode())
+    copies.execute("comment on table stripe_copy.customer is 'Ours'")
+    for bare in ("stripe.customer.phone", "stripe_copy.customer._raw", "stripe.invoice.customer_id"):
+        copies.execute(f"comment on column {bare} is null".encode())
+    copies.execute("comment on column stripe_copy.customer.name is 'Stripe: of an earlier version'")
     sent: list[str] = []
+    execute = copies.execute
 
-    def noted(resource: Resource, schemas: Schemas, names: list[str]) -> str:
-        sent.append(resource.name)
-        return comment_on_view_columns(resource, schemas, names)
+    def noted(query: Any, *arguments: Any, **options: Any) -> Any:
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        sent.extend([text] if "comment on column" in text and "function" not in text else [])
+        return execute(query, *arguments, **options)
 
-    monkeypatch.setattr(install, "comment_on_view_columns", noted)
+    monkeypatch.setattr(copies, "execute", noted)
     for _ in range(2):
         list(install_copies(copies, Schemas()))
-        assert sent == ["customer", "invoice"]
+        (message,) = sent
+        assert sorted(re.findall(r"comment on column (\S+) is", message)) == [
+            '"stripe"."customer"."phone"',
+            '"stripe"."invoice"."customer_id"',
+            '"stripe_copy"."customer"."_raw"',
+            '"stripe_copy"."customer"."name"',
+        ]
     assert rows(copies, BARE) == []
     assert comments(copies, "stripe.customer")["email"] == "Ours"
+    assert comments(copies, "stripe_copy.customer")[""] == "Ours"
 
 
 def test_a_view_has_an_id_beside_each_reference(copies: psycopg.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -286,6 +287,13 @@ def test_verify_prints_what_differs_and_repairs_it(
     for identifier in expected:
         assert identifier in done.stdout
     assert "differs: email, name" in done.stdout
+    done = command("verify", "customer", "issuing_card", "--json")
+    customer, left_out = json.loads(done.stdout)
+    assert (done.returncode, customer["resource"], customer["error"]) == (1, "customer", None)
+    assert {item["id"] for item in customer["differences"]} == set(expected)
+    assert ["email", "name"] in [item["columns"] for item in customer["differences"]]
+    assert left_out["resource"] == "issuing_card"
+    assert left_out["left_out"]
     done = command("verify", "customer", "--repair")
     assert (done.returncode, "5 repaired" in done.stdout) == (0, True)
     done = command("verify", "customer", "issuing_card", "--sample", "100")

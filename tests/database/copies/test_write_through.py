@@ -323,6 +323,35 @@ def test_an_object_whose_id_is_a_word_is_updated_in_its_parent(
         assert warnings == []
 
 
+def test_a_dry_run_through_the_view_sends_nothing_and_copies_nothing(
+    db: psycopg.Connection, sent: Callable[[], list[str]], warnings: list[str]
+) -> None:
+    customer = new_customer(db, name="Ada")
+    sent()
+    notices: list[str] = []
+    db.add_notice_handler(
+        lambda diag: notices.append(f"{diag.severity} {diag.message_primary} {diag.message_detail or ''}")
+    )
+    with db.transaction():
+        db.execute("set local stripe_fdw.dry_run = on")
+        assert rows(db, "insert into stripe.customer (name) values ('Bo') returning id, name") == [
+            (None, "Bo")
+        ]
+        assert rows(
+            db, "update stripe.customer set name = 'Eve' where id = %s returning id, name", customer
+        ) == [(customer, "Eve")]
+        assert rows(db, "delete from stripe.customer where id = %s returning id", customer) == [(customer,)]
+    assert sent() == []
+    assert warnings == []
+    assert notices == [
+        "NOTICE dry run, row 1: would send POST /v1/customers Parameters: name = 'Bo'.",
+        f"NOTICE dry run, row 1: would send POST /v1/customers/{customer} Parameters: name = 'Eve'.",
+        f"NOTICE dry run, row 1: would send DELETE /v1/customers/{customer} ",
+    ]
+    assert rows(db, "select name from stripe.customer where id = %s", customer) == [("Ada",)]
+    assert count(db, "select count(*) from stripe_copy.customer where name = 'Bo'") == 0
+
+
 # -- sessions beside each other -----------------------------------------------------------------------------
 
 
@@ -828,6 +857,19 @@ def test_the_command_init_brings_copies_up_to_date(
     db.execute("drop view stripe.product; drop table stripe_copy.product")
     result = CliRunner().invoke(cli, ["init", "--host", host, "--copies", "product"], env=env)
     assert "created 1 table in schema stripe_copy" in result.output
+    for command in (
+        ["init", "--host", host, "--copies", "mandate"],
+        ["refresh", "mandate"],
+        ["verify", "mandate"],
+    ):
+        result = CliRunner().invoke(cli, command, env=env)
+        assert "no copy of mandate: Stripe has no list of these objects" in str(result.exception), command
+        of_version_2 = ["v2_core_account" if word == "mandate" else word for word in command]
+        result = CliRunner().invoke(cli, of_version_2, env=env)
+        assert (
+            "no copy of v2_core_account: Stripe reports changes of objects under /v2 by thin events"
+            in str(result.exception)
+        ), of_version_2
     result = CliRunner().invoke(cli, ["init", "--host", host, "--copies", "prodct"], env=env)
     settings.cache_clear()
     assert 'no resource "prodct"' in str(result.exception)

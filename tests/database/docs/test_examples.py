@@ -15,6 +15,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_simulator.process import SimulatorProcess
+from support.database import SessionPool
 from support.doc_pages import PAGES, WRITING_PAGES, blocks, writes
 from support.simulators import Simulators
 
@@ -28,6 +29,7 @@ analyze orgs"""
 COPIES = ["customer", "invoice", "line_item", "product", "subscription", "subscription_item"]
 # Statements that an example relies on, by a text in its result.
 PREPARATIONS = {
+    "Stripe Asks Ahead": ORGS,
     "amount > 5000": "alter server stripe options (add use_search 'true')",
     "GET /v1/customers/cus_hB1lpcFSgL3aUY": "alter server stripe options (add cache_ttl '60');"
     " select email from stripe_live.customer where id = 'cus_hB1lpcFSgL3aUY'",
@@ -89,9 +91,26 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
         connection.execute("drop role app; drop role support")
 
 
+@pytest.fixture(scope="module")
+def pool(documented: str) -> Iterator[SessionPool]:
+    """The sessions that tests take over from each other."""
+    pool = SessionPool(documented)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def session(documented: str) -> Iterator[psycopg.Connection]:
-    """A session whose changes are rolled back."""
+def session(pool: SessionPool) -> Iterator[psycopg.Connection]:
+    """A session that an earlier test may have used, whose changes are rolled back."""
+    with pool.session() as connection:
+        connection.autocommit = False
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+@pytest.fixture
+def new_session(documented: str) -> Iterator[psycopg.Connection]:
+    """A session that has read nothing before, as what pages show is planned; its changes are rolled back."""
     with psycopg.connect(documented) as connection:
         connection.execute("set timezone = 'UTC'")
         yield connection
@@ -123,11 +142,13 @@ def test_the_sql_of_a_page_runs(text: str, session: psycopg.Connection, cluster:
 
 
 @pytest.mark.parametrize(("query", "shown"), EXAMPLES)
-def test_an_example_gives_the_result_of_the_page(query: str, shown: str, session: psycopg.Connection) -> None:
+def test_an_example_gives_the_result_of_the_page(
+    query: str, shown: str, new_session: psycopg.Connection
+) -> None:
     for text, statements in PREPARATIONS.items():
         if text in shown:
-            session.execute(statements.encode())
-    cursor = session.execute(query.encode())
+            new_session.execute(statements.encode())
+    cursor = new_session.execute(query.encode())
     names = [column.name for column in cursor.description or ()]
     actual_rows = [tuple("" if value is None else str(value) for value in row) for row in cursor]
     shown_lines = [

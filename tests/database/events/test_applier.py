@@ -151,10 +151,12 @@ def test_what_a_copy_does_not_need_is_ignored_with_the_reason(inbox: Inbox) -> N
         event("payout.paid", {"id": "po_1", "object": "payout"}),
         event("invoice.upcoming", {"object": "invoice"}),
         event("balance.available", {"object": "balance"}),
+        event("billing.alert.triggered", {"id": "x", "object": "billing.alert_triggered"}),
     ) == [
         ("ignored", "payout is not copied"),
         ("ignored", "its object has no id"),
-        ("ignored", "there is no table of balance"),
+        ("ignored", "balance is not copied"),
+        ("ignored", "billing_alert is not copied"),
     ]
 
 
@@ -248,7 +250,7 @@ def test_one_event_that_fails_holds_up_no_other(inbox: Inbox) -> None:
 
 
 def test_an_event_that_fails_outside_of_its_row_holds_up_no_other(inbox: Inbox) -> None:
-    """As one that listeners cannot be told of, that no index holds, or that has a list in place of a text."""
+    """As one that no notification can name, that no index holds, or that has a list in place of a text."""
     long = "".join(map(str, range(5000)))
     told = [event("product.updated", product("Bob", f"prod_{number}"), 9) for number in range(4)]
     bad = [
@@ -310,7 +312,7 @@ def test_listeners_are_told_what_changed(inbox: Inbox, database: str) -> None:
         # Ids that do not fit into a notification are left out as well.
         inbox.take(event("product.created", product(identifier="prod_" + "y" * 8000)))
         assert list(told(listener)) == [{"server": "stripe", "resource": "product", "account": ""}]
-        # A write through a view tells nobody: its event does, though it changes nothing.
+        # A write through a view sends no notification: its event does, though it changes nothing.
         at = datetime.fromtimestamp(NOON + 50, UTC)
         with inbox.db.transaction():
             apply(inbox.db, Schemas(), load().resource["product"], [product("Eve", "prod_1")], Evidence(at))

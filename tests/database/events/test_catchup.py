@@ -221,7 +221,7 @@ def test_once_reads_and_applies_what_there_is(
 def test_a_worker_ends_when_a_part_of_it_has_ended(
     database: str, catchup: CatchUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would go on without, and nobody would miss what that part does."""
+    """It would go on without, and the missing part would not be noticed."""
 
     def fail(work: Work) -> None:
         raise TypeError("unhashable type")

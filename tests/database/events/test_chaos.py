@@ -26,9 +26,9 @@ COPIED = (
 
 @pytest.mark.skipif("bundled" not in PostgresInstallation.find().hosts(), reason="there is no C compiler")
 def test_copies_equal_stripe_after_chaos(tmp_path: Path) -> None:
-    result = run(tmp_path, seed=11, changes=150, copies=COPIED, say=lambda line: None)
+    result = run(tmp_path, seed=11, changes=100, copies=COPIED, say=lambda line: None)
     assert not result.wrong, str(result)
-    assert result.counts["events"]["applied"] > 50
-    assert sum(result.counts["changes"].values()) == 150
+    assert result.counts["events"]["applied"] > 33
+    assert sum(result.counts["changes"].values()) == 100
     assert result.counts["transactions"]["committed"] > 0
     assert result.counts["disturbances"]

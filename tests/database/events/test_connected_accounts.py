@@ -60,7 +60,7 @@ def connect(platform: BareStripe, stripe: SimulatorProcess) -> tuple[str, BareSt
 
 
 def run(work: Work, db: psycopg.Connection) -> None:
-    """Do once what a worker does again and again."""
+    """Run one round of a worker."""
     poll_connected(work, work.accounts[0], once=True)
     apply_events(work, once=True)
     db.execute(
@@ -113,7 +113,7 @@ def test_each_has_its_turn_and_one_that_fails_holds_up_no_other(
     )
     assert found == [("acct_0gone", False, False), *((account, True, False) for account in accounts)]
     assert len([line for line in said_lines if "events of acct_0gone are not read" in line]) == 1
-    # Nor are its objects asked for again and again, before those of the other accounts.
+    # Nor are its objects asked for repeatedly, before those of the other accounts.
     BareStripe(stripe.url, KEY, accounts[1]).post("customers", name="Ada")
     run(work, db)
     assert customers(db) == [(accounts[1], "Ada", False)]

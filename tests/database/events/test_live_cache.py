@@ -54,7 +54,7 @@ def test_the_next_query_of_every_session_shows_the_new_value(
         sessions[0].execute(WAIT)
         live_stripe.control("DELETE", "/requests")
         assert seen() == [[("Eve",)], [("Ada",)], [(1,)]] * 2
-    # What no event told of is still answered by the caches.
+    # What no event reported is still answered by the caches.
     assert f"/v1/customers/{same}" not in [item["path"] for item in live_stripe.requests()]
 
 

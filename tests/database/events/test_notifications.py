@@ -1,4 +1,4 @@
-"""Those who LISTEN hear of what refreshes, refetches and repairs have changed."""
+"""LISTEN receives what refreshes, refetches and repairs have changed."""
 
 from __future__ import annotations
 

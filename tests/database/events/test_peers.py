@@ -116,7 +116,7 @@ def test_sync_engine_connected_event_lands_under_the_platform(follower: Follower
 
 
 def test_an_event_about_a_connected_account_is_of_the_platform(follower: Follower) -> None:
-    """The account tells of itself, and is in the list of the platform, as what belongs to it."""
+    """Events about the account itself change the platform's rows, as those about what belongs to it."""
     with follower.db.transaction(force_rollback=True):
         list(install_copies(follower.db, Schemas(), ["account"]))
         account = follower.api.post("accounts", type="express", country="US")["id"]
@@ -363,7 +363,7 @@ def test_a_checkout_whose_events_come_out_of_order(follower: Follower, *, is_rev
 
 
 def test_flip_flop_in_one_second_every_order(follower: Follower) -> None:
-    """There and back in one second: no event tells where it began."""
+    """There and back in one second: no event has the state before."""
     for order in range(6):
         follower.one_second()
         made = follower.api.post("products", name="a")["id"]

@@ -99,7 +99,7 @@ def test_concurrent_posts_share_transactions(receiver: ServeProcess, db: psycopg
         pytest.param(lambda: "t=soon,v1=00", id="without a time"),
         pytest.param(lambda: "v1", id="without values"),
         pytest.param(lambda: "\xfc", id="not ASCII"),
-        pytest.param(lambda: signature(b"{}", "whsec_ofSomebodyElse"), id="of another secret"),
+        pytest.param(lambda: signature(b"{}", "whsec_ofAnotherEndpoint"), id="of another secret"),
         pytest.param(lambda: signature(b"{}", age=330), id="too old"),
         pytest.param(lambda: signature(b"{}", scheme="v0"), id="of another scheme"),
         pytest.param(lambda: signature(b"{ }"), id="of another body"),
@@ -118,7 +118,7 @@ def test_a_body_without_a_valid_signature_is_refused(
 def test_a_signature_that_is_too_old_is_told_from_one_by_another_secret(database: str) -> None:
     with serving(database, STRIPE_WEBHOOK_SECRET=SECRET) as receiver:
         assert b"more than 5 minutes old" in receiver.post(b"{}", signature(b"{}", age=330)).data
-        wrong = signature(b"{}", "whsec_ofSomebodyElse", age=330)
+        wrong = signature(b"{}", "whsec_ofAnotherEndpoint", age=330)
         assert b"by no secret that is known" in receiver.post(b"{}", wrong).data
         told = "server stripe: refused 1 post: the signature is more than 5 minutes old by the clock here\n"
         wait_until(lambda: told in receiver.printed)
@@ -356,7 +356,7 @@ def test_a_receiver_may_start_before_the_database(other_cluster: Cluster) -> Non
 def test_a_database_without_an_inbox_is_not_ready(cluster: Cluster) -> None:
     with serving(cluster.dsn("template1"), STRIPE_WEBHOOK_SECRET=SECRET) as receiver:
         answer = receiver.get("/readyz")
-        assert (answer.status, b"stripe-fdw init" in answer.data) == (503, True)
+        assert (answer.status, b"after stripe-fdw init, stripe-fdw worker" in answer.data) == (503, True)
         assert "run stripe-fdw init" in receiver.printed
         assert receiver.post(event()).status == 404
 

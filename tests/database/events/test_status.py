@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import psycopg
@@ -47,6 +48,11 @@ def test_events_of_each_outcome_are_counted_with_the_last_failure(
         assert header.split()[:4] == ["events", "of", "waiting", "for"]
         assert re.match(r"stripe +2 +0:07:\d\d +1 +1 +1 +1 +2 ", line)
         assert line.endswith(failure)
+        described = json.loads(run_command("status", "--json", environment={"DATABASE_URL": database}).stdout)
+        assert set(described) == {"copies", "events", "views"}
+        [events] = described["events"]
+        assert (events["server"], events["failed"], events["last_failure"]) == ("stripe", 2, failure)
+        assert {item["kind"] for item in described["copies"]} == {"copy"}
         # An error of polling comes before it.
         db.execute("update stripe_sync.event_position set error = 'Invalid key'")
         assert "Invalid key" in run_command("status", environment={"DATABASE_URL": database}).stdout

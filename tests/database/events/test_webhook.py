@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -66,7 +67,7 @@ def asked(
     headers: Mapping[str, str] = MappingProxyType({}),
     **params: str,
 ) -> urllib3.BaseHTTPResponse:
-    """Ask Stripe, as somebody else would."""
+    """Send a request of another client to Stripe."""
     form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {KEY}"}
     body = urlencode(params) or None
     return urllib3.request(method, f"{stripe.url}/v1/{path}", body=body, headers={**form, **headers})
@@ -96,6 +97,22 @@ def test_an_endpoint_is_made_once_and_its_secret_stored(
     again = webhook("create", URL)
     assert (again.returncode, "is there already" in again.stderr) == (0, True)
     assert len(endpoints(stripe)) == 1
+
+
+def test_json_has_the_endpoint_and_not_its_secret(
+    webhook: Webhook, stripe: SimulatorProcess, db: psycopg.Connection
+) -> None:
+    made = json.loads(webhook("create", URL, "--json").stdout)
+    (endpoint,) = endpoints(stripe)
+    assert (made["id"], made["url"], made["enabled"]) == (endpoint["id"], URL, True)
+    assert made["secret_stored"] is True
+    assert "secret" not in made
+    assert made["events"] == endpoint["enabled_events"]
+    assert [made] == json.loads(webhook("list", "--json").stdout)
+    rotated = json.loads(webhook("rotate", URL, "--json").stdout)
+    assert rotated["id"] not in (None, made["id"])
+    assert rotated.keys() == made.keys()
+    assert rotated["id"] in column(db, "select endpoint from stripe_sync.webhook_secret")
 
 
 def test_an_endpoint_that_was_changed_is_brought_up_to_date(
@@ -188,6 +205,13 @@ def test_endpoints_of_others_stay(webhook: Webhook, stripe: SimulatorProcess) ->
     listed = webhook("list").stdout.splitlines()
     assert [line.split()[0] for line in listed] == ["id", endpoints(stripe)[1]["id"], others["id"]]
     assert ("stored" in listed[1], "(not ours)" in listed[2]) == (True, True)
+    described = {item["id"]: item for item in json.loads(webhook("list", "--json").stdout)}
+    assert list(described) == [line.split()[0] for line in listed[1:]]
+    assert [(item["server"], item["secret_stored"]) for item in described.values()] == [
+        ("stripe", True),
+        (None, False),
+    ]
+    assert (described[others["id"]]["events"], described[others["id"]]["url"]) == (["*"], URL)
     refused = webhook("delete", others["id"])
     assert (refused.returncode, "is no endpoint of server stripe" in refused.stderr) == (1, True)
     assert webhook("delete", URL).returncode == 0

@@ -13,6 +13,12 @@ Table = Callable[..., str]
 
 
 @pytest.fixture
+def db(pooled: psycopg.Connection) -> psycopg.Connection:
+    """A session that an earlier test of this file may have used."""
+    return pooled
+
+
+@pytest.fixture
 def roles(db: psycopg.Connection) -> Iterator[tuple[str, str, str]]:
     """Three roles that may use the server; the table of a test is each one's to read."""
     names = ("reader_one", "reader_two", "reader_three")

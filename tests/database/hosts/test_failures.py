@@ -66,6 +66,12 @@ WRITING = {
 }
 
 
+@pytest.fixture
+def db(pooled: psycopg.Connection) -> psycopg.Connection:
+    """A session that an earlier test of this file may have used."""
+    return pooled
+
+
 def failing(db: psycopg.Connection, sql: str) -> psycopg.Error:
     with pytest.raises(psycopg.Error) as caught:
         db.execute(sql)

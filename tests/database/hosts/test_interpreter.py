@@ -12,6 +12,7 @@ import pytest
 
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.host.install import install
+from stripe_fdw.host.package_files import build_identity
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from support.installed_host import compiled_once
 
@@ -71,6 +72,33 @@ def test_a_python_without_the_package(with_python: Host, db: psycopg.Connection)
     connection = with_python(str(Path(sys.executable).resolve()))
     assert "No module named 'stripe_fdw'" in str(failing(connection))
     assert "could not start Python in this session" in str(failing(connection))
+
+
+def test_a_host_that_was_compiled_from_another_build(
+    with_python: Host, hostile_cluster: Cluster, tmp_path: Path, db: psycopg.Connection
+) -> None:
+    """As between an upgrade of the package and ``host install``: one error that says what to run."""
+    with_python(sys.executable)
+    module = tmp_path / "stripe_fdw.so"
+    compiled = module.read_bytes()
+    version, _, digest = build_identity().partition("+")
+    for other, message in (
+        (f"{version}+{digest[::-1]}", f"from another build of version {version} of the package"),
+        (version, f"from another build of version {version} of the package"),  # as before hashes were taken
+        ("0.0.9", f"from version 0.0.9 of the package, but {version} is installed"),
+    ):
+        (tmp_path / "new").write_bytes(
+            compiled.replace(
+                build_identity().encode() + b"\0", other.encode().ljust(len(build_identity()) + 1, b"\0")
+            )
+        )
+        (tmp_path / "new").rename(module)
+        with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+            error = failing(connection)
+            assert message in str(error.diag.message_primary)
+            program = Path(sys.executable).with_name("stripe-fdw")
+            assert error.diag.message_hint == f'Run "{program} host install" as root, then connect again.'
+            assert "could not start Python in this session" in str(failing(connection))
 
 
 def test_two_pythons_in_a_session_are_refused(with_python: Host, db: psycopg.Connection) -> None:

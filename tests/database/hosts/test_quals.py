@@ -106,7 +106,7 @@ QUALS = [
     ("day < timestamptz '2024-05-01'", None),
     ("""data @> '{"a": [1, 2.5, null]}'""", ("data", "@>", {"a": [1, 2.5, None]})),
     ("data ? 'a'", ("data", "?", "a")),
-    ("data ->> 'a' = 'b'", None),
+    ("data ->> 'a' = 'b'", ("data", "=", "b", ("a",))),
     ("id = 'a' or n = 3", None),
     ("id = 'a' or id = 'b'", ("id", "= any", ("a", "b"))),
     ("id = 'a' or (id = 'b' or 'c' = id)", ("id", "= any", ("a", "b", "c"))),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-KEY = "sk_live_51TheKeyThatNobodyMaySee0000"
+KEY = "sk_live_51TheKeyThatMustNotBeSeen000"
 OTHER = "no-key-by-its-looks-but-a-secret"
 
 STATEMENTS = {

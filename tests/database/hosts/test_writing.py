@@ -13,6 +13,12 @@ import pytest
 Table = Callable[..., str]
 
 
+@pytest.fixture
+def db(pooled: psycopg.Connection) -> psycopg.Connection:
+    """A session that an earlier test of this file may have used."""
+    return pooled
+
+
 def calls(db: psycopg.Connection, *names: str) -> list[tuple[str, Any]]:
     """Calls of the tables since the last look, with their arguments."""
     rows = db.execute("select call, what from calls").fetchall()
@@ -26,6 +32,7 @@ def calls(db: psycopg.Connection, *names: str) -> list[tuple[str, Any]]:
 
 @pytest.fixture
 def name(db: psycopg.Connection, table: Table) -> str:
+    db.execute("select call, what from calls")  # which forgets those of earlier tests
     return table()
 
 

@@ -15,6 +15,12 @@ Table = Callable[..., str]
 NOTE = "create or replace function note() returns trigger language plpgsql as $$ begin return null; end $$"
 
 
+@pytest.fixture
+def db(pooled: psycopg.Connection) -> psycopg.Connection:
+    """A session that an earlier test of this file may have used."""
+    return pooled
+
+
 def calls(db: psycopg.Connection) -> list[str]:
     """Calls of the tables since the last look, "insert unseen" when the answer is not read."""
     rows = db.execute("select call, what from calls").fetchall()
@@ -412,7 +418,7 @@ def test_warnings_while_a_transaction_ends(
 
 
 INSERT = "insert into {written} (n) select n from {read}"
-# Statements that fail, and what a rollback is told of their error.
+# Statements that fail, and what a rollback learns of their error.
 ENDS = {
     "an error": (INSERT + " where 1 / (n - n) = 0", "rollback: cancelled False, caught False"),
     "a cancel": (INSERT + ", pg_sleep(60)", "rollback: cancelled True, caught False"),

@@ -93,23 +93,23 @@ def test_the_cache_does_not_mix_accounts(
 
 
 def test_an_unknown_account_is_an_error(db: psycopg.Connection, of: Make, host: str) -> None:
-    error = failing(db, f"select * from {of('acct_1Nobody').table('customer')}")
-    assert "acct_1Nobody" in said(error)
+    error = failing(db, f"select * from {of('acct_1Missing').table('customer')}")
+    assert "acct_1Missing" in said(error)
     assert error.sqlstate == (PLAIN if host == "multicorn2" else "42501")
 
 
 def test_an_account_that_is_not_connected_is_no_row(db: psycopg.Connection, accounts: list[str]) -> None:
     for table, named in (("account", "id"), ("person", "account")):
         query = f"select {named} from stripe_live.{table} where {named} = %s"
-        assert column(db, query, "acct_1Nobody") == []
+        assert column(db, query, "acct_1Missing") == []
     query = "select id from stripe_live.account where id = any(%s)"
-    assert column(db, query, ["acct_1Nobody", accounts[0]]) == [accounts[0]]
+    assert column(db, query, ["acct_1Missing", accounts[0]]) == [accounts[0]]
 
 
 def test_a_wrong_account_of_the_server_is_an_error_for_accounts_too(
     db: psycopg.Connection, servers: Servers, simulator: SimulatorProcess
 ) -> None:
-    options = {"api_base": simulator.url, "stripe_account": "acct_1Nobody"}
+    options = {"api_base": simulator.url, "stripe_account": "acct_1Missing"}
     server = servers("account", mapping={"api_key": KEY}, **options)
     query = f"select id from {server.table('account')} where id = 'acct_1Other'"
-    assert "acct_1Nobody" in said(failing(db, query))
+    assert "acct_1Missing" in said(failing(db, query))

@@ -122,7 +122,9 @@ def test_errors_name_a_valid_alternative(
     assert all(word in text for word in named), text
     # No statement inside a function, which the user has not written.
     context = error.diag.context or ""
-    assert context.startswith("PL/pgSQL function stripe_") == ("select stripe_" in query)
+    is_shown = host == "multicorn2" or "stripe_live.call" not in query
+    names_function = "select stripe_" in query and is_shown
+    assert context.startswith("PL/pgSQL function stripe_") == names_function
     assert "SQL statement" not in context
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from stripe_fdw.api.request import PARALLEL
 from stripe_simulator.process import SimulatorProcess
 from support.database import PLAIN, Server, Servers, count, outcome
 from support.waiting import hang_guard
@@ -69,7 +70,7 @@ WAYS: dict[str, Cancel] = {
 
 @pytest.fixture(scope="module")
 def backends(database: str) -> Iterator[list[psycopg.Connection]]:
-    """The backend that is cancelled, again and again the same one while it lives, and another."""
+    """The backend that is cancelled repeatedly, and another one."""
     connections = [psycopg.connect(database, autocommit=True) for _ in range(2)]
     yield connections
     for connection in connections:
@@ -242,7 +243,7 @@ def test_a_query_that_never_waits_for_an_answer_can_be_cancelled(
         db.execute("reset statement_timeout")
     request_count = len(slow.requests())
     time.sleep(0.3)
-    assert len(slow.requests()) <= request_count + 1
+    assert len(slow.requests()) <= request_count + PARALLEL  # which had left already
     assert db.execute("select 1").fetchone() == (1,)
 
 
@@ -264,7 +265,7 @@ def test_a_cursor_whose_fetch_is_cancelled_ends_and_its_transaction_can_be_rolle
     assert count(db, f"select count(*) from (select 1 from {server.table('customer')} limit 5) c") == 5
 
 
-def test_a_cancel_at_any_moment_of_a_query_does_no_harm(
+def test_a_cancel_at_any_moment_of_a_query_leaves_the_session_usable(
     db: psycopg.Connection, servers: Servers, slow: SimulatorProcess
 ) -> None:
     server = servers("customer", mapping=KEYS, api_base=slow.url, max_requests_per_second=10_000)
@@ -284,7 +285,7 @@ def test_a_cancel_at_any_moment_of_a_query_does_no_harm(
 
 
 @pytest.mark.parametrize("way", ["pg_cancel_backend", "the client"])
-def test_a_cancel_that_comes_when_a_query_is_done_does_no_harm(
+def test_a_cancel_that_comes_when_a_query_is_done_leaves_the_session_usable(
     backends: list[psycopg.Connection],
     db: psycopg.Connection,
     servers: Servers,

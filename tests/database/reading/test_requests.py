@@ -71,7 +71,7 @@ CASES = {
         ["GET /v1/customers?email=a@b.c&limit=100&expand[0]=data.tax"],
     ),
     "an id and more": (
-        "select id, name from stripe_live.customer where id = '{customer}' and name = 'nobody'",
+        "select id, name from stripe_live.customer where id = '{customer}' and name = 'no such name'",
         ["GET /v1/customers/{customer}"],
     ),
     "ids, doubled and NULL": (

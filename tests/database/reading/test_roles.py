@@ -132,6 +132,19 @@ def test_the_error_names_the_role_whose_mapping_is_missing(
         assert f'role "{named}" has no user mapping on server "{server}"' in said(error)
         assert f'CREATE USER MAPPING FOR "{named}" SERVER "{server}" OPTIONS' in said(error)
         db.execute("reset role")
+    # What the hint says is what Postgres asks for.
+    create = f"create user mapping for current_user server {server} options (api_key 'sk_test_of_the_asker')"
+    grant = f'GRANT USAGE ON FOREIGN SERVER "{server}" TO "{asker}";'
+    db.execute(f"set role {asker}".encode())
+    assert grant in said(failing(db, f"select * from {table}"))
+    assert failing(db, create).sqlstate == "42501"
+    db.execute("reset role")
+    db.execute(grant.encode())
+    db.execute(f"set role {asker}".encode())
+    assert "GRANT USAGE" not in said(failing(db, f"select * from {table}"))
+    db.execute(create.encode())
+    assert count(db, f"select count(*) from {table}") >= 0
+    db.execute("reset role")
     db.execute(f"alter role {owner} rename to renamed_{owner}".encode())
     assert f'"renamed_{owner}" has no' in said(failing(db, refresh))
     db.execute(f"alter role renamed_{owner} rename to {owner}".encode())

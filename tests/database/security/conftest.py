@@ -1,4 +1,4 @@
-"""Roles that attack, and the traces that their code leaves where it runs as somebody else."""
+"""Roles that attack, and the traces that their code leaves where it runs as another role."""
 
 from __future__ import annotations
 

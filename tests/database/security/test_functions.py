@@ -1,4 +1,4 @@
-"""Functions of this package, and those that its documentation shows, run nobody else's code."""
+"""Functions of this package, and those that its documentation shows, run no other role's code."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_function_has_a_safe_path_and_no_rights_for_all(db: psycopg.Connec
 
 
 def unsafe(db: psycopg.Connection) -> set[object]:
-    """Functions of ours that others can lead astray or call."""
+    """Functions of ours that resolve other roles' objects, or that other roles can call."""
     for_all = "exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0)"
     path = "proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'"
     query = f"select proname, {path} or (prosecdef and proname <> 'wait') or {for_all} {OURS}"

@@ -16,6 +16,12 @@ LONG = 1_000_000  # characters
 TEXTS = {"client secrets": "in_" * (LONG // 3), "keys": "sk_" * (LONG // 3), "one word": "a" * LONG}
 
 
+@pytest.fixture
+def db(pooled: psycopg.Connection) -> psycopg.Connection:
+    """A session that an earlier test of this file may have used."""
+    return pooled
+
+
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("option", ["api_base", "timeout", "stripe_account", "no_such_option"])
 def test_a_long_option_is_refused_at_once(

@@ -52,6 +52,20 @@ def test_all_else_is_refused_without_showing_a_key(api_base: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("api_base", "right"),
+    [
+        ("https://api.stripe.com/v1", "https://api.stripe.com"),
+        ("https://api.stripe.com/v2/", "https://api.stripe.com"),
+        ("http://127.0.0.1:12111/stripe/v1", "http://127.0.0.1:12111/stripe"),
+    ],
+)
+def test_the_version_at_its_end_is_refused_with_the_right_address(api_base: str, right: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_api_base(api_base)
+    assert caught.value.message.endswith(f"give {right}")
+
+
+@pytest.mark.parametrize(
     ("api_base", "stripe", "foreign"),
     [
         ("https://api.stripe.com", True, False),

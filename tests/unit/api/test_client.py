@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -559,13 +560,18 @@ def test_an_answer_that_cannot_be_unpacked_is_one_clear_error(
     assert raised.detail == f"GET {ONE.path}: the response could not be decompressed"
 
 
+@cache
+def two_gibibytes() -> bytes:
+    """So many zeros, compressed twice, which takes some seconds."""
+    return gzip.compress(gzip.compress(bytes(2 << 30), 1), 9)
+
+
 @on_either_thread
 def test_a_cancel_ends_the_unpacking_of_a_huge_answer(
     client: Any, server: Any, reply: Any, monkeypatch: pytest.MonkeyPatch, lazy: bool
 ) -> None:
     monkeypatch.setattr(transport, "check_size", lambda size: None)
-    body = gzip.compress(gzip.compress(bytes(2 << 30), 1), 9)
-    server.answer = lambda got: reply(body, headers={"Content-Encoding": "gzip, gzip"})
+    server.answer = lambda got: reply(two_gibibytes(), headers={"Content-Encoding": "gzip, gzip"})
     with hang_guard(10), pytest.raises(Interrupted):
         client.submit(ONE, lazy=lazy).result(check=cancel_after(0.2))
 

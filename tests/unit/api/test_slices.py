@@ -225,7 +225,7 @@ def test_a_reader_that_stops_early_leaves_nothing_running() -> None:
         assert len(fake.requests) == asked
 
 
-def test_new_objects_during_the_scan_are_harmless() -> None:
+def test_new_objects_during_the_scan_lose_and_repeat_no_row() -> None:
     with stripe(list(range(5000))) as fake:
 
         def more(request: Request) -> None:

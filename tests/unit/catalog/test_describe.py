@@ -63,13 +63,12 @@ def test_one_table_shows_how_it_is_written() -> None:
     assert "past_due, trialing, unpaid, paused: DELETE /v1/subscriptions/" in printed
     assert "set status = 'active' from paused: POST /v1/subscriptions/{subscription}/resume" in printed
     assert (
-        "set status = 'active' from trialing: POST /v1/subscriptions/{subscription_exposed_id} trial_end=now"
-        in printed
+        "set status = 'active' from trialing: POST /v1/subscriptions/{subscription} trial_end=now" in printed
     )
     assert "from items.data.price.id; sent as items[0][price]" in lines["price"]
     with_params = next(line for line in printed.splitlines() if line.startswith("with _params:"))
     assert "proration_behavior" in with_params
-    assert "with stripe_live.call: DELETE /v1/subscriptions/{subscription_exposed_id}/discount" in printed
+    assert "with stripe_live.call: DELETE /v1/subscriptions/{subscription}/discount" in printed
 
 
 @pytest.mark.parametrize(
@@ -172,3 +171,11 @@ def test_an_unknown_table_names_the_closest(wrong: str, right: str) -> None:
 def test_nothing_near_sends_to_the_list() -> None:
     with pytest.raises(TableError, match="stripe-fdw catalog"):
         describe.find(load(), "zzzzzz")
+
+
+def test_paths_show_no_name_that_only_the_sdk_has() -> None:
+    catalog = load()
+    paths = [operation.path for operation in catalog.operations]
+    paths += [operation.path for item in catalog.resources for operation in item.operations]
+    assert "/v1/subscriptions/{subscription}" in paths
+    assert not [path for path in paths if "exposed" in path]

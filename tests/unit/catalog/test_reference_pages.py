@@ -27,7 +27,7 @@ def test_a_page_of_tables_says_what_is_written_and_how() -> None:
     billing = PAGES[Path("tables/billing.md")]
     section = billing.split("\n## subscription\n")[1].split("\n## ")[0]
     assert "- INSERT needs one of `customer`, `customer_account`; one of `items`, `plan`, `price`." in section
-    assert "DELETE is `DELETE /v1/subscriptions/{subscription_exposed_id}`" in section
+    assert "DELETE is `DELETE /v1/subscriptions/{subscription}`" in section
     assert "| `metadata` | jsonb | `search` | insert, update, NULL |  |" in section
     assert "| `status = 'active'` | `paused` | `POST /v1/subscriptions/{subscription}/resume` |" in section
     products = PAGES[Path("tables/products.md")]

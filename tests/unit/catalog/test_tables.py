@@ -1,4 +1,4 @@
-"""Spot checks: tables that everybody knows are as everybody knows them."""
+"""Spot checks of well-known tables against Stripe's documentation."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from stripe_fdw.catalog import Kind, Parameter, Resource, load
+from support.cases import each
 
 CATALOG = load()
 TABLES = CATALOG.resource
-EVERY = pytest.mark.parametrize("resource", CATALOG.resources, ids=lambda item: item.name)
+EVERY = each("resource", CATALOG.resources, ids=lambda item: item.name)
 
 
 # -- columns and their parameters --------------------------------------------------------------------------
@@ -103,8 +104,13 @@ def leaf(parameters: tuple[Parameter, ...], path: tuple[str, ...]) -> Parameter:
     return parameter
 
 
-# Columns beside parameters of their name that take something else: an amount for an id, an object for a time.
-OF_ANOTHER_FORM = {("charge", "application_fee"), ("subscription", "billing_cycle_anchor")}
+# Columns beside parameters of their name that take something else: an amount for an id, an object for a time,
+# an id or an object.
+OF_ANOTHER_FORM = {
+    ("charge", "application_fee"),
+    ("subscription", "billing_cycle_anchor"),
+    ("token", "card"),
+}
 
 
 @EVERY
@@ -132,6 +138,7 @@ ONLY_READ = {
     ("subscription", "current_period_end"): "set by billing",
     ("subscription", "current_period_start"): "set by billing",
     ("subscription_item", "product"): "the price's",
+    ("v2_core_vault_us_bank_account", "verification_status"): "what its microdeposits led to",
 }
 
 

@@ -17,7 +17,7 @@ from stripe_fdw.errors import OptionError
         (Schemas("stripe", "app"), "STRIPE_API_KEY", "customer", ""),
         (Schemas("acme", "stripe"), "STRIPE_API_KEY", "customer", ""),
         (Schemas("stripe_eu", "eu"), "STRIPE_API_KEY_STRIPE_EU", "stripe_eu.customer", " --server stripe_eu"),
-        (Schemas("my-Ä", "eu"), "STRIPE_API_KEY_MY__", "my-Ä.customer", " --server my-Ä"),
+        (Schemas("my-Ä", "eu"), "STRIPE_API_KEY_MY__", "my-Ä.customer", " --server 'my-Ä'"),
     ],
 )
 def test_all_names_follow_from_that_of_the_server_and_its_schema(

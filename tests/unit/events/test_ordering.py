@@ -59,7 +59,7 @@ def test_the_state_before_is_that_before_the_whole_chain() -> None:
 
 
 def test_flip_flop_in_one_second_every_order() -> None:
-    """There and back in one second: nothing tells where it began, so the object is asked for."""
+    """There and back in one second: no event has the state before, so the object is asked for."""
     for order in itertools.permutations([told("b", "a"), told("a", "b")]):
         assert not latest(order).is_sure
     for order in itertools.permutations([told("b", "a"), told("a", "b"), told("b", "a", 1)]):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
 from stripe_fdw.host import backend, bridge
 from stripe_fdw.host.backend import Column, OpenTables
+from stripe_fdw.host.package_files import PackageWatch, build_identity
 from stripe_fdw.host.sql_errors import HostError
-from stripe_fdw.version import __version__
 
 COLUMN: Column = ("id", "text", 25, -1, {})
 
@@ -30,7 +31,7 @@ def get(
     user: int = 10,
     mapping: str = "x",
     column: Column = COLUMN,
-    mapping_of: tuple[str, str] = ("owner", "stripe"),
+    mapping_of: tuple[str, str, bool] = ("owner", "stripe", False),
     changes: int = 0,
 ) -> Any:
     options = ({"a": "wrapper"}, {"a": "table", "b": "table"}, {"b": "server"}, {"key": mapping})
@@ -51,7 +52,7 @@ def test_a_table_is_kept_until_something_changes(tables: OpenTables) -> None:
     assert get(tables, user=11) is not first
     assert get(tables, mapping="y") is not first
     assert get(tables, column=("id", "text", 25, -1, {"column_name": "email"})) is not first
-    assert get(tables, mapping_of=("renamed", "stripe")) is not first
+    assert get(tables, mapping_of=("renamed", "stripe", False)) is not first
     changed = get(tables, mapping="y", column=("id", "bigint", 20, -1, {}))
     assert get(tables, mapping="y", column=("id", "bigint", 20, -1, {})) is changed
 
@@ -72,8 +73,10 @@ def test_kept_tables_are_bounded(tables: OpenTables) -> None:
     assert len(tables) == backend._TABLES_KEPT
 
 
-def test_another_version_of_the_package_is_refused() -> None:
-    bridge.start(__version__, None)
+def test_another_version_of_the_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])  # where it puts a watch over the package
+    bridge.start(build_identity(), None)
+    assert isinstance(sys.meta_path[0], PackageWatch)
     with pytest.raises(HostError, match=r"version 0\.0\.0 of the package") as caught:
         bridge.start("0.0.0", None)
     assert "host install" in str(caught.value.hint)

@@ -51,7 +51,7 @@ def second(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[BackendHost]:
-    """A backend whose server has not been told where the file lies."""
+    """A backend whose server has no setting for the file's place."""
     monkeypatch.delenv("STRIPE_FDW_SHARED_DIRECTORY", raising=False)
     yield BackendHost(tmp_path / "data")
     use_data_directory(None)

@@ -10,7 +10,7 @@ CATALOG = load()
 LISTED = [
     resource
     for resource in CATALOG.resources
-    if not resource.parents and not resource.preview and not any(item.required for item in resource.filters)
+    if resource.has_copy and not resource.parents and not any(item.required for item in resource.filters)
 ]
 
 

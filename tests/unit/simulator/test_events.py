@@ -1,4 +1,4 @@
-"""Events: every change is told, by the types that Stripe sends for it."""
+"""Events: every change has an event, of the types that Stripe sends for it."""
 
 from __future__ import annotations
 

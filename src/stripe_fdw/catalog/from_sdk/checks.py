@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.expansions import is_expanded_by_sdk
@@ -11,7 +11,14 @@ from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.source import Class
 from stripe_fdw.catalog.model import ANY_VALUE, Catalog, Column, Kind, ParameterFields
-from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, NESTED_KINDS, NOT_TIMES, REFERENCES
+from stripe_fdw.catalog.overlay.columns import (
+    DERIVED_COLUMNS,
+    NESTED_KINDS,
+    NOT_TIMES,
+    REFERENCES,
+    UNDECLARED,
+    WHOLE_OBJECTS,
+)
 from stripe_fdw.catalog.overlay.events import (
     EVENT_TABLES,
     EVENTS_OF,
@@ -20,7 +27,7 @@ from stripe_fdw.catalog.overlay.events import (
     IMMUTABLE,
 )
 from stripe_fdw.catalog.overlay.expansions import EXPANSIONS, SECRETS
-from stripe_fdw.catalog.overlay.filters import FILTERS, SEARCH_FIELDS
+from stripe_fdw.catalog.overlay.filters import FILTERS, SEARCH_FIELDS, SUBSTRING_FIELDS
 from stripe_fdw.catalog.overlay.final_states import FINAL_STATES
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
@@ -32,6 +39,12 @@ from stripe_fdw.catalog.overlay.tables import (
     TABLE_NAMES,
 )
 from stripe_fdw.catalog.overlay.transitions import DELETED_WHEN, HINTS, PSEUDO_STATES, TRANSITIONS
+from stripe_fdw.catalog.overlay.unlisted import (
+    IDS_IN,
+    OBJECTS_WITHOUT_TABLE,
+    SINGLE_NAMES,
+    WRAPPED_LISTS,
+)
 from stripe_fdw.catalog.overlay.volatile import VOLATILE
 from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS, WRITE_PATHS
 
@@ -41,6 +54,7 @@ def check(
     shapes: Mapping[str, ParameterFields],
     listings: dict[str, SdkOperation],
     lists: Iterable[SdkOperation],
+    objects: Collection[str],
 ) -> None:
     """Check every entry of the overlay. Raises ValueError that lists those that do not fit."""
     problems = [
@@ -59,6 +73,8 @@ def check(
         *_unknown_events(catalog),
         *_unknown_paths(catalog, listings),
         *_unknown_searches(catalog),
+        *_unknown_holders(catalog),
+        *_objects_without_table(catalog, objects),
     ]
     if problems:
         raise ValueError("the overlay does not fit the SDK:\n" + "\n".join(problems))
@@ -73,6 +89,7 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "NOTES": NOTES,
         "DERIVED_COLUMNS": DERIVED_COLUMNS,
         "SEARCH_FIELDS": SEARCH_FIELDS,
+        "SUBSTRING_FIELDS": SUBSTRING_FIELDS,
         "EVENT_TABLES": EVENT_TABLES.values(),
         "FRESHNESS": FRESHNESS,
         "EVENTS_OF": (*EVENTS_OF, *EVENTS_OF.values()),
@@ -111,15 +128,16 @@ def _unparameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
     for table, defaults in LIST_DEFAULTS.items():
         further = (pair for pairs in defaults.further_lists for pair in pairs)
         for parameter, _ in (*defaults.parameters, *further):
-            if parameter not in parameters.get(table, ()):
+            if re.sub(r"\[\d+\]$", "", parameter) not in parameters.get(table, ()):
                 yield f"LIST_DEFAULTS: the list of {table} has no parameter {parameter}"
 
 
 def _unknown_columns(catalog: Catalog) -> Iterator[str]:
     volatile = [(table, column) for table, columns in VOLATILE.items() for column in columns]
-    for table, column in (*REFERENCES, *NOT_TIMES, *volatile):
+    whole = [(table, column) for table, columns in WHOLE_OBJECTS.items() for column in columns]
+    for table, column in (*REFERENCES, *NOT_TIMES, *volatile, *whole):
         if table not in catalog.resource or column not in catalog.resource[table].column:
-            yield f"REFERENCES, NOT_TIMES or VOLATILE: there is no column {column} in {table}"
+            yield f"REFERENCES, NOT_TIMES, VOLATILE or WHOLE_OBJECTS: there is no column {column} in {table}"
 
 
 def _unknown_states(catalog: Catalog) -> Iterator[str]:
@@ -231,12 +249,53 @@ def _unknown_searches(catalog: Catalog) -> Iterator[str]:
     for resource in catalog.resources:
         if bool(resource.search_path) != (resource.name in SEARCH_FIELDS):
             yield f"SEARCH_FIELDS: {resource.name} has a search without fields, or fields without a search"
+        for name in set(SUBSTRING_FIELDS.get(resource.name, ())) - set(resource.search_fields):
+            yield f"SUBSTRING_FIELDS: {resource.name} cannot be searched by {name}"
+
+
+def _unknown_holders(catalog: Catalog) -> Iterator[str]:
+    """Yield entries about objects without a list that no operation, table or column has any more."""
+    paths = {item.path for item in catalog.operations if item.method == "GET"}
+    deleted = {item.path for item in catalog.operations if item.method == "DELETE"}
+    for path in (*SINGLE_NAMES, *(item.list_path for item in WRAPPED_LISTS.values())):
+        if path not in paths:
+            yield f"SINGLE_NAMES or WRAPPED_LISTS: nothing is retrieved at {path}"
+    for name in IDS_IN:
+        if name not in catalog.resource or catalog.resource[name].is_listed:
+            yield f"IDS_IN: there is no table {name} without a list"
+    for resource in catalog.resources:
+        if resource.wraps and resource.wraps not in resource.column:
+            yield f"WRAPPED_LISTS: {resource.name} has no column {resource.wraps}"
+        for holder in resource.holders:
+            if holder.path not in paths or holder.column not in resource.column:
+                yield f"HELD_OBJECTS: {resource.name} has no {holder.column}, or there is no {holder.path}"
+            if holder.delete and holder.delete not in deleted:
+                yield f"HELD_OBJECTS: there is no DELETE {holder.delete}"
+            if holder.resource not in catalog.resource:
+                yield f"HELD_OBJECTS: there is no table {holder.resource}"
+
+
+def _objects_without_table(catalog: Catalog, objects: Collection[str]) -> Iterator[str]:
+    """Yield objects of the SDK without a table and without a reason, and reasons that are no longer one."""
+    tables = {name for item in catalog.resources for name in (item.object, item.name)}
+    for name in objects:
+        has_table = name in tables or name.replace(".", "_") in tables
+        if has_table == (name in OBJECTS_WITHOUT_TABLE):
+            state = "a table" if has_table else "neither a table nor a reason"
+            yield f"OBJECTS_WITHOUT_TABLE: {name} has {state}"
+    for name in OBJECTS_WITHOUT_TABLE.keys() - set(objects):
+        yield f"OBJECTS_WITHOUT_TABLE: there is no object {name}"
 
 
 def _unknown_paths(catalog: Catalog, listings: dict[str, SdkOperation]) -> Iterator[str]:
     for name, listing in listings.items():
         for column in catalog.resource[name].columns:
-            if column.path and not any(_has_value(item, column) for item in listing.listed):
+            is_undeclared = column.path[:1] and (name, column.path[0]) in UNDECLARED
+            if (
+                column.path
+                and not is_undeclared
+                and not any(_has_value(item, column) for item in listing.listed)
+            ):
                 yield f"{name}.{column.name}: the object has nothing at {'.'.join(column.path)}"
 
 

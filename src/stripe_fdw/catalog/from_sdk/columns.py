@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class, Member
-from stripe_fdw.catalog.model import Column, Kind
+from stripe_fdw.catalog.model import OBJECTS_OF_VERSION_2, Column, Kind
 
 # An integer is a time if its name or its description says so. Both patterns were derived from the SDK; a test
 # compares the result with an independent rule.
@@ -35,12 +36,17 @@ def is_time(name: str, description: str) -> bool:
     return bool(_TIME_NAME.search(name) or _TIME_DESCRIPTION.search(description))
 
 
-def scalar_kind(shape: Shape, name: str, description: str) -> Kind:
-    """Return the kind of a value; JSON for a list or an object."""
+def scalar_kind(shape: Shape, name: str, description: str, *, version_2: bool = False) -> Kind:
+    """Return the kind of a value; JSON for a list or an object.
+
+    ``version_2``: it is one of version 2 of the API, in which times are texts.
+    """
     if shape.expandable:
         return Kind.REFERENCE
     if shape.is_nested or not shape.scalars:
         return Kind.JSON
+    if version_2 and shape.scalars == {"str"} and not shape.literals and is_time(name, description):
+        return Kind.TIMESTAMP
     if shape.scalars == {"int"} and is_time(name, description):
         return Kind.TIME
     return _SCALAR_KINDS.get(shape.scalars, Kind.TEXT)
@@ -49,14 +55,19 @@ def scalar_kind(shape: Shape, name: str, description: str) -> Kind:
 class References:
     """The tables that an id may belong to."""
 
-    def __init__(self, tables: dict[str, tuple[str, ...]]) -> None:
-        """Take the tables of each API object, the main one first."""
+    def __init__(self, tables: dict[str, tuple[str, ...]], unlisted: Iterable[str]) -> None:
+        """Take the tables of each API object, the main one first; and those of objects in no list."""
         self._tables = tables
+        self._unlisted = frozenset(unlisted)
 
     def of(self, classes: Iterable[Class]) -> tuple[str, ...]:
         """Return the main tables of these objects."""
-        names = (self._tables.get(item.object_name, ()) for item in classes)
+        names = (self._of(item.object_name) for item in classes)
         return tuple(dict.fromkeys(name for group in names for name in group[:1]))
+
+    def _of(self, object_name: str) -> tuple[str, ...]:
+        name = object_name.replace(".", "_")
+        return self._tables.get(object_name) or ((name,) if name in self._unlisted else ())
 
     def embedded(self, shape: Shape) -> tuple[str, ...]:
         """Return the tables of an object that is always embedded whole, if it has a table and an id."""
@@ -67,10 +78,10 @@ class References:
 
     def named(self, name: str, member: Member, shape: Shape) -> tuple[str, ...]:
         """Return the table that a text field names: ``subscription``, described as "the ID of …"."""
-        if shape.scalars != {"str"} or shape.literals or shape.is_nested or name not in self._tables:
+        if shape.scalars != {"str"} or shape.literals or shape.is_nested or not self._of(name):
             return ()
         description = member.description.replace("`", "")
-        return self._tables[name][:1] if _DESCRIBES_ID.search(description) else ()
+        return self._of(name)[:1] if _DESCRIBES_ID.search(description) else ()
 
 
 # Descriptions of texts with the id of another object: "The ID of the customer", "The price that …".
@@ -87,12 +98,15 @@ def object_columns(item: Class, references: References, written: Collection[str]
     columns = []
     for name, member in item.members.items():
         shape = read_shape(member.annotation, item)
-        columns.append(_column(name, member, shape, references, whole=name in written))
+        version_2 = item.object_name.startswith(OBJECTS_OF_VERSION_2)
+        kind = scalar_kind(shape, name, member.description, version_2=version_2)
+        columns.append(_column(name, member, shape, kind, references, whole=name in written))
     return columns
 
 
-def _column(name: str, member: Member, shape: Shape, references: References, *, whole: bool) -> Column:
-    kind = scalar_kind(shape, name, member.description)
+def _column(
+    name: str, member: Member, shape: Shape, kind: Kind, references: References, *, whole: bool
+) -> Column:
     targets: tuple[str, ...] = ()
     if kind is Kind.REFERENCE:
         targets = references.of(shape.expandable)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.from_sdk.annotations import read_shape
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation

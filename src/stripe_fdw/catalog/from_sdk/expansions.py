@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.model import Column, Resource
-from stripe_fdw.catalog.overlay.expansions import EXPANSIONS, SECRETS
+from stripe_fdw.catalog.overlay.expansions import EXPANSIONS, ONLY_BY_ID, SECRETS
 
 # "will be omitted unless you explicitly request it with the `expand` parameter"
 _OMITTED = re.compile(r"\bomitted unless\b.*\bexpand\b", re.IGNORECASE | re.DOTALL)
@@ -48,7 +49,8 @@ def _with_expansion(owner: Resource, column: Column, tables: dict[str, SdkOperat
     return replace(
         column,
         expand=expand,
-        expanded_in_lists=not _NOT_IN_LISTS.search(_description(owner, column, tables)),
+        expanded_in_lists=owner.name not in ONLY_BY_ID
+        and not _NOT_IN_LISTS.search(_description(owner, column, tables)),
         is_secret=(owner.name, column.name) in SECRETS,
     )
 

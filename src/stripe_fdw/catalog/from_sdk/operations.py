@@ -10,9 +10,13 @@ from functools import cached_property
 
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class, Source
+from stripe_fdw.catalog.model import VERSION_2
 
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# Names in the SDK's paths that mean nothing to users, and what is shown for them.
+_PLACEHOLDERS = {"subscription_exposed_id": "subscription"}
 # Parameters that every list has and that select nothing.
-PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "page"})
+PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "include", "page"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,11 @@ class SdkOperation:
     def ids(self) -> tuple[str, ...]:
         """The names of the ids in the path, in order."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @property
+    def is_version_2(self) -> bool:
+        """True for an operation of version 2 of the API."""
+        return self.path.startswith(VERSION_2)
 
     @property
     def is_list(self) -> bool:
@@ -94,8 +103,12 @@ def _request_call(node: ast.FunctionDef) -> tuple[str, str] | None:
         if isinstance(path, ast.Call) and isinstance(path.func, ast.Attribute):  # "...".format(...)
             path = path.func.value
         if isinstance(verb, ast.Constant) and isinstance(path, ast.Constant):
-            return str(verb.value).upper(), str(path.value)
+            return str(verb.value).upper(), _PLACEHOLDER.sub(_shown_placeholder, str(path.value))
     return None
+
+
+def _shown_placeholder(match: re.Match[str]) -> str:
+    return f"{{{_PLACEHOLDERS.get(match[1], match[1])}}}"
 
 
 def _parameters(node: ast.FunctionDef, service: Class) -> tuple[Class | None, bool]:
@@ -107,7 +120,7 @@ def _parameters(node: ast.FunctionDef, service: Class) -> tuple[Class | None, bo
 
 
 def _answered(returns: ast.expr, service: Class) -> tuple[Class, ...]:
-    """Return the classes of the object that is returned; () where the SDK does not tell."""
+    """Return the classes of the object that is returned; () where the SDK does not say."""
     try:
         return read_shape(returns, service).classes
     except ValueError:

@@ -13,6 +13,8 @@ from stripe_fdw.catalog.model import Kind, Operation, Parameter, ParameterFields
 from stripe_fdw.catalog.overlay.columns import NESTED_KINDS
 from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS
 
+MODULES_OF_VERSION_2 = "stripe.params.v2."
+
 
 @dataclass
 class Shapes:
@@ -43,7 +45,9 @@ class Shapes:
         by_name: dict[str, Parameter] = {}
         for item in classes:
             for name, member in item.members.items():
-                parameter = self._parameter(name, read_shape(member.annotation, item), member.description)
+                shape = read_shape(member.annotation, item)
+                version_2 = item.module.name.startswith(MODULES_OF_VERSION_2)
+                parameter = self._parameter(name, shape, member.description, version_2=version_2)
                 parameter = replace(parameter, resets=RESETS.get(item.name, {}).get(name, ()))
                 by_name[name] = _joined(by_name[name], parameter) if name in by_name else parameter
         in_all = set.intersection(*(set(item.members) for item in classes))
@@ -53,7 +57,7 @@ class Shapes:
         ]
         return tuple(sorted(parameters, key=lambda parameter: (not parameter.required, parameter.name)))
 
-    def _parameter(self, name: str, shape: Shape, description: str) -> Parameter:
+    def _parameter(self, name: str, shape: Shape, description: str, *, version_2: bool) -> Parameter:
         literals = tuple(value for value in shape.literals if value)
         scalars = shape.scalars
         if not literals and "str" not in shape.open:  # the only text is "", which unsets
@@ -63,7 +67,7 @@ class Shapes:
         plain = replace(shape, scalars=scalars, literals=literals)
         if "str" in shape.open and plain.classes:  # an id or an object
             plain = Shape(scalars=frozenset({"str"}))
-        kind = scalar_kind(plain, name, description)
+        kind = scalar_kind(plain, name, description, version_2=version_2)
         if kind in (Kind.INTEGER, Kind.TIME):
             kind = NESTED_KINDS.get(name, kind)
         return Parameter(

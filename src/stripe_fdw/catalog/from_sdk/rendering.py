@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
 from hashlib import blake2s
 from typing import Any
 
+import msgspec.structs
 import orjson
 
-from stripe_fdw.catalog.model import Catalog, Column, Operation, ParameterFields, Resource, Transition
+from stripe_fdw.catalog.model import (
+    Catalog,
+    Column,
+    Operation,
+    Parameter,
+    ParameterFields,
+    Resource,
+    Transition,
+)
 from stripe_fdw.exact_json import Json
 
 _SHARED_FROM = 4  # literals: shorter lists are written where they are used
 
-_LISTS = ("columns", "filters", "parents", "transitions", "write_paths")  # one line an entry
+_LISTS = ("columns", "filters", "parents", "holders", "transitions", "write_paths")  # one line an entry
 
 
 class _Literals:
@@ -43,10 +52,10 @@ def _key(operation: Operation) -> str:
 def _entry(item: Any, literals: _Literals) -> Json:
     """Return the fields of an entry that differ from their default."""
     entry: Json = {}
-    for field in fields(item):
+    fields = dataclasses.fields(item) if isinstance(item, Parameter) else msgspec.structs.fields(item)
+    for field in fields:
         value = getattr(item, field.name)
-        default = () if field.default_factory is not MISSING else field.default
-        if value == default:
+        if value == field.default:
             continue
         if field.name == "values":
             value = literals.reference(value)
@@ -77,6 +86,9 @@ def render_catalog(catalog: Catalog) -> str:
         "operations": _block(iter(operations), "{", "}"),
         "one_of": _block(iter(one_of), "{", "}"),
         "event_types": _block((_line(item) for item in catalog.event_types), "[", "]"),
+        "thin_events": _block(
+            (f"{_line(item.type)}: {_line(item.object)}" for item in catalog.thin_events), "{", "}"
+        ),
         "literals": literals.block(),
     }
     head = [f'"{name}": {_line(getattr(catalog, name))}' for name in ("api_version", "sdk_version")]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.from_sdk.columns import References, merged, object_columns
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.filters import read_filters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.parameters import Shapes
+from stripe_fdw.catalog.from_sdk.unlisted import Unlisted
+from stripe_fdw.catalog.from_sdk.version_2 import page_size
 from stripe_fdw.catalog.model import (
     Column,
     Filter,
@@ -21,9 +25,9 @@ from stripe_fdw.catalog.model import (
     Transition,
     WritePath,
 )
-from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES
+from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES, WHOLE_OBJECTS
 from stripe_fdw.catalog.overlay.events import EVENTS_OF, LISTED_DAYS, NO_UPDATE_EVENT
-from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS
+from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS, SUBSTRING_FIELDS
 from stripe_fdw.catalog.overlay.final_states import FINAL_STATES
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
@@ -46,15 +50,41 @@ class Sdk:
 
     operations: list[SdkOperation]
     tables: dict[str, SdkOperation]
+    unlisted: dict[str, Unlisted]
     references: References
     events: EventMap
     shapes: Shapes
 
 
-def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
-    """Build the table of a list."""
-    related = _Related.of(listing, sdk)
-    written = related.object_parameters()
+def build_unlisted(name: str, unlisted: Unlisted, sdk: Sdk, listed: Iterable[Resource]) -> Resource:
+    """Build the table of objects that Stripe does not list.
+
+    An object of a kind that another table lists, such as the account of the key, has the columns of that one.
+    """
+    built = build_resource(name, unlisted.operation, sdk, single=unlisted.single)
+    columns = next((item.columns for item in listed if item.object == built.object), built.columns)
+    is_wrapped = bool(unlisted.wraps)
+    return replace(
+        built,
+        columns=columns,
+        list_path=built.list_path if unlisted.single else "",
+        defaults=built.defaults or unlisted.defaults,
+        retrieve=None if is_wrapped else built.retrieve,
+        operations=() if is_wrapped else built.operations,
+        freshness=Freshness.RESCAN,
+        newest_first=built.newest_first and not unlisted.single and not unlisted.holders,
+        paged=False,
+        notes=NOTES.get(name, ()),
+        single=unlisted.single,
+        wraps=unlisted.wraps,
+        holders=unlisted.holders,
+    )
+
+
+def build_resource(name: str, listing: SdkOperation, sdk: Sdk, *, single: bool = False) -> Resource:
+    """Build the table of a list; or of an operation that answers with a ``single`` object."""
+    related = _Related.of(listing, sdk, single=single)
+    written = related.object_parameters() | WHOLE_OBJECTS.get(name, frozenset())
     columns = merged([object_columns(item, sdk.references, written) for item in listing.listed])
     columns = _with_references(name, columns)
     parents, columns = _with_parents(listing, columns, sdk)
@@ -86,12 +116,14 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         final_states=FINAL_STATES.get(name, ()),
         hints=tuple(HINTS.get(name, {}).items()),
         search_fields=SEARCH_FIELDS.get(name, ()) if related.search else (),
+        substring_fields=SUBSTRING_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
         freshness=freshness,
         events_of=EVENTS_OF.get(name, ""),
         newest_first=_newest_first(name, columns),
-        paged={"limit", "starting_after"} <= set(listing.shapes),
+        paged="limit" in listing.shapes and (listing.is_version_2 or "starting_after" in listing.shapes),
+        page_size=page_size(listing),
         id_prefix=ID_PREFIXES.get(name, ""),
         notes=(*NOTES.get(name, ()), *((NO_UPDATE_EVENT,) if unreported else ())),
         volatile=VOLATILE.get(name, ()),
@@ -142,6 +174,8 @@ def _with_parents(
 
 
 def _parent_column(parameter: str, resource: str, columns: dict[str, Column]) -> str:
+    if parameter not in columns and parameter.removesuffix("_id") in columns:
+        return parameter.removesuffix("_id")
     holds_id = parameter not in columns or columns[parameter].kind in (Kind.REFERENCE, Kind.TEXT)
     if parameter != "id" and holds_id:
         return parameter
@@ -235,12 +269,15 @@ class _Related:
         )
 
     @classmethod
-    def of(cls, listing: SdkOperation, sdk: Sdk) -> _Related:
+    def of(cls, listing: SdkOperation, sdk: Sdk, *, single: bool) -> _Related:
         base = listing.shape_of_path
-        single = f"{base}/{{}}"
-        roles = {("GET", single): "retrieve", ("POST", base): "create", ("POST", single): "update"}
-        roles[("DELETE", single)] = "delete"
-        other_lists = {item.shape_of_path for item in sdk.tables.values() if item is not listing}
+        if not base:
+            return cls()
+        of_one = base if single else f"{base}/{{}}"
+        roles = {("POST", base): "create", ("GET", of_one): "retrieve", ("POST", of_one): "update"}
+        roles[("DELETE", of_one)] = "delete"
+        tables = (*sdk.tables.values(), *(item.operation for item in sdk.unlisted.values()))
+        other_lists = {item.shape_of_path for item in tables if item is not listing}
         by_role: dict[str, Operation] = {}
         others = []
         search = ""

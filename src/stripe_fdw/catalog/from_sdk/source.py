@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
+from keyword import iskeyword
 from pathlib import Path
 
 
@@ -73,6 +74,8 @@ class Class:
             name = statement.target.id
             if name.isupper() or name.startswith("_"):
                 continue
+            if iskeyword(name.removesuffix("_")):  # the SDK writes "from_" for the API's "from"
+                name = name.removesuffix("_")
             following = body[position + 1] if position + 1 < len(body) else None
             members[name] = Member(name, statement.annotation, _text(following))
         return members
@@ -180,6 +183,17 @@ class Source:
             module = self.module(f"stripe.{dotted}")
             if module is not None:
                 yield module
+
+    def object_names(self) -> frozenset[str]:
+        """Return the API's names of all objects of its first version."""
+        names = set()
+        for file in sorted(self.root.rglob("_*.py")):
+            parts = file.relative_to(self.root).with_suffix("").parts
+            if parts[0] in ("v2", "events", "params"):
+                continue
+            module = self.module(".".join(("stripe", *parts)))
+            names |= {item.object_name for item in module.classes.values()} if module else set()
+        return frozenset(names - {""})
 
     def constant(self, module: str, name: str) -> str:
         """Return a string constant of a module or of a class in it.

@@ -54,6 +54,11 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
             references=("subscription_item",),
         ),
     ),
+    # The SDK has these fields in a class for each type of event.
+    "v2_core_event": (
+        Column("data", Kind.JSON, ("data",)),
+        Column("related_object", Kind.JSON, ("related_object",)),
+    ),
 }
 
 # Text fields that hold the id of an object of another name: (table, column) → table.
@@ -69,6 +74,8 @@ REFERENCES: dict[tuple[str, str], str] = {
     ("radar_value_list_item", "value_list"): "radar_value_list",
     ("reporting_report_run", "report_type"): "reporting_report_type",
     ("subscription_schedule", "released_subscription"): "subscription",
+    ("tax_association", "calculation"): "tax_calculation",
+    ("tax_association", "payment_intent"): "payment_intent",
     ("terminal_location", "configuration_overrides"): "terminal_configuration",
     ("treasury_credit_reversal", "financial_account"): "treasury_financial_account",
     ("treasury_debit_reversal", "financial_account"): "treasury_financial_account",
@@ -79,6 +86,21 @@ REFERENCES: dict[tuple[str, str], str] = {
     ("treasury_received_debit", "financial_account"): "treasury_financial_account",
     ("treasury_transaction", "financial_account"): "treasury_financial_account",
     ("treasury_transaction_entry", "financial_account"): "treasury_financial_account",
+    ("v2_core_account_person", "account"): "v2_core_account",
+    ("v2_money_management_adjustment", "financial_account"): "v2_money_management_financial_account",
+    ("v2_money_management_financial_address", "financial_account"): "v2_money_management_financial_account",
+    ("v2_money_management_outbound_payment", "payout_intent"): "v2_money_management_payout_intent",
+    ("v2_money_management_payout_method", "latest_outbound_setup_intent"): (
+        "v2_money_management_outbound_setup_intent"
+    ),
+    ("v2_money_management_received_credit", "financial_account"): "v2_money_management_financial_account",
+    ("v2_money_management_transaction", "financial_account"): "v2_money_management_financial_account",
+    ("v2_money_management_transaction_entry", "transaction"): "v2_money_management_transaction",
+}
+
+# Objects that have an id, but are in no table of that id, so that their columns are jsonb: table → fields.
+WHOLE_OBJECTS: dict[str, frozenset[str]] = {
+    "token": frozenset({"bank_account", "card"}),  # what the token stands for, before it is used
 }
 
 # Integers whose name or description suggests a time wrongly: (table, column) → reason.
@@ -92,3 +114,8 @@ NESTED_KINDS = {
     "end": Kind.TIME,
     "timestamp": Kind.TIME,
 }
+
+# Fields of objects that the SDK's class of the object does not have.
+UNDECLARED: frozenset[tuple[str, str]] = frozenset(
+    {("v2_core_event", "data"), ("v2_core_event", "related_object")}
+)

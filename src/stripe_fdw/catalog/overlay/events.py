@@ -10,27 +10,21 @@ EVENT_TABLES = {
     "application_fee.refund": "fee_refund",
     "charge.dispute": "dispute",
     "charge.refund": "refund",
+    "customer.discount": "discount",
     "customer.source": "customer_source",
     "customer.subscription": "subscription",
     "customer.tax_id": "customer_tax_id",
     "sigma.scheduled_query_run": "scheduled_query_run",
+    "source.mandate_notification": "source_mandate_notification",
 }
 
 # Events about objects that are in no table: prefix → reason.
 EVENTS_WITHOUT_TABLE = {
     "account.application": "contains the application, which has no list",
-    "balance": "one object an account, no list",
-    "balance_settings": "one object an account, no list",
     "billing_portal.session": "sessions of the portal have no list",
-    "cash_balance": "one object a customer, no list",
-    "customer.discount": "contains the discount, which has no list; the customer's own event is sent, too",
-    "entitlements.active_entitlement_summary": "contains a summary, not the rows",
     "financial_connections.authorization": "authorizations have no list",
     "invoice.upcoming": "contains a preview, which has no id",
-    "mandate": "mandates have no list",
     "reserve": "reserves have no list",
-    "source": "sources have no list of their own; a customer's are sent with customer.source",
-    "tax.settings": "one object an account, no list",
 }
 
 # Tables whose events leave out changes, or that need no events: table → (freshness, reason).
@@ -55,7 +49,7 @@ FRESHNESS: dict[str, tuple[Freshness, str]] = {
     "product_feature": (Freshness.RESCAN, "no event reports its creation or its removal"),
 }
 
-# Objects that Stripe forgets: table -> days for which they are listed.
+# Objects with a limited retention: table -> days for which they are listed.
 LISTED_DAYS = {
     "event": 30,  # https://docs.stripe.com/api/events
 }

@@ -30,17 +30,32 @@ EXPANSIONS: dict[tuple[str, str], str] = {
     ("apps_secret", "payload"): "payload",
     # https://docs.stripe.com/identity/access-verification-results
     ("identity_verification_session", "verified_outputs"): "verified_outputs",
-    # https://docs.stripe.com/issuing/purchases/transactions: what the merchant told of the purchase.
+    # https://docs.stripe.com/issuing/purchases/transactions: what the merchant reports about the purchase.
     ("issuing_transaction", "purchase_details"): "purchase_details",
     # https://docs.stripe.com/issuing/controls/token-management
     ("issuing_token", "network_data"): "network_data",
+    ("tax_calculation", "line_items"): "line_items",
+    ("tax_transaction", "line_items"): "line_items",
     # https://docs.stripe.com/tax/custom: line_items.data.tax_breakdown
     ("tax_calculation_line_item", "tax_breakdown"): "tax_breakdown",
     # https://docs.stripe.com/treasury/moving-money: what moved the money, and what the account may do.
     ("treasury_financial_account", "features"): "features",
     ("treasury_transaction", "flow_details"): "flow_details",
     ("treasury_transaction_entry", "flow_details"): "flow_details",
+    # Version 2 of the API calls it include, and its SDK lists the values: some fields take several.
+    ("v2_core_account", "configuration"): (
+        "configuration.customer,configuration.merchant,configuration.recipient"
+    ),
+    ("v2_core_account", "defaults"): "defaults",
+    ("v2_core_account", "future_requirements"): "future_requirements",
+    ("v2_core_account", "identity"): "identity",
+    ("v2_core_account", "requirements"): "requirements",
+    ("v2_core_event_destination", "webhook_endpoint"): "webhook_endpoint.url",
+    ("v2_money_management_financial_account", "storage"): "storage.deposit_insurance_eligibility",
 }
+
+# Expansions that no list accepts, though their fields do not say so: the lists have no parameter include.
+ONLY_BY_ID: frozenset[str] = frozenset({"v2_core_account"})
 
 # Card data, secrets of apps and what identity documents say: only a statement that names them asks for them.
 SECRETS: frozenset[tuple[str, str]] = frozenset(

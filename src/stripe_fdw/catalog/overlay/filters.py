@@ -43,6 +43,16 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ("subscription_schedule", "customer"): FilterNote(reveals=True),
     # Payment methods that are attached are listed only with their customer.
     ("payment_method", "customer"): FilterNote(required=True, substitute="customer_account"),
+    # The summary is that of all metered prices, by LIST_DEFAULTS: the others are parts of it.
+    ("billing_credit_balance_summary", "customer"): FilterNote(required=True, substitute="customer_account"),
+    ("billing_credit_balance_summary", "filter[applicability_scope][price_type]"): FilterNote(
+        left_out="has one value"
+    ),
+    ("billing_credit_balance_summary", "filter[applicability_scope][prices]"): FilterNote(
+        left_out="the credit for some prices"
+    ),
+    ("billing_credit_balance_summary", "filter[credit_grant]"): FilterNote(left_out="one grant"),
+    ("billing_credit_balance_summary", "filter[type]"): FilterNote(left_out="which of these is sent"),
     ("subscription", "status"): FilterNote(not_values=("all", "ended")),  # `all`, and `ended` of two states
     ("tax_registration", "status"): FilterNote(not_values=("all",)),
     # Since 2025-03-31.basil a subscription's period stands on its items; the filters' docs say which counts.
@@ -115,6 +125,26 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ),
     ("product_catalog_trial_offer", "created"): FilterNote(left_out="the object has no such field"),
     ("tax_location", "type"): FilterNote(defaulted=True),
+    # Accounts that have all of the configurations listed, so that one request asks for one of them.
+    ("v2_core_account", "applied_configurations"): FilterNote(column="applied_configuration", path=()),
+    ("v2_core_event", "object_id"): FilterNote(path=("related_object", "id")),
+    ("v2_core_event", "types"): FilterNote(max_values=20),
+    ("v2_core_vault_us_bank_account", "verification_status"): FilterNote(path=("verification", "status")),
+    ("v2_money_management_financial_account", "statuses"): FilterNote(column="status"),
+    # The object has the id under the name of its type: flow.inbound_transfer, flow.outbound_payment.
+    ("v2_money_management_adjustment", "adjusted_flow"): FilterNote(column="adjusted_flow_id", path=()),
+    ("v2_money_management_transaction", "flow"): FilterNote(column="flow_id", path=()),
+    ("v2_money_management_payout_method", "usage_status[payments]"): FilterNote(
+        column="usage_status_payments", path=("usage_status", "payments")
+    ),
+    ("v2_money_management_payout_method", "usage_status[transfers]"): FilterNote(
+        column="usage_status_transfers", path=("usage_status", "transfers")
+    ),
+    ("v2_money_management_outbound_payment", "recipient"): FilterNote(path=("to", "recipient")),
+    **{
+        ("v2_commerce_product_catalog_import", name): FilterNote(left_out="parameters instead of a range")
+        for name in ("created", "created_gt", "created_gte", "created_lt", "created_lte")
+    },
 }  # fmt: skip
 
 # https://docs.stripe.com/search#query-fields-for-each-resource; `metadata` stands for metadata["key"].
@@ -153,4 +183,11 @@ SEARCH_FIELDS = {
     "price": ("active", "currency", "lookup_key", "metadata", "product", "type"),
     "product": ("active", "description", "metadata", "name", "shippable", "url"),
     "subscription": ("canceled_at", "created", "metadata", "status"),
+}
+
+# Fields whose documented type or examples say that `~` finds parts of their values. With a field of another
+# type it is an error, so that a field stands here only where the documentation leaves no doubt.
+SUBSTRING_FIELDS = {
+    "customer": ("email", "name"),
+    "product": ("name",),
 }

@@ -14,10 +14,6 @@ LISTS_LEFT_OUT = {
     "/v1/customers/{customer}/payment_methods": "the rows of payment_method",
 }
 
-# The lists under /v2 page by next_page_url and not by starting_after, write times as text (RFC 3339) and
-# accept JSON, not forms. They are reached with stripe_live.call, not as tables.
-VERSION_WITHOUT_TABLES = "/v2/"
-
 # Tables that the rules of from_sdk/names.py would name otherwise: path → name.
 TABLE_NAMES = {
     # /v1/tax_ids lists those of the account itself by default, this one those of a customer: other rows.
@@ -38,18 +34,21 @@ NAMESPACE_AREAS = {
 
 # Product areas of the objects that the SDK keeps outside any namespace, as Stripe's API reference has them.
 _AREAS = {
-    "core": "balance_transaction country_spec customer event exchange_rate file file_link webhook_endpoint",
-    "payments": "apple_pay_domain charge customer_cash_balance_transaction customer_source dispute"
-    " payment_attempt_record payment_intent payment_intent_amount_details_line_item payment_link"
-    " payment_link_line_item payment_method payment_method_configuration payment_method_domain payment_record"
-    " payout refund setup_attempt setup_intent source_transaction topup",
+    "core": "balance balance_settings balance_transaction country_spec customer event exchange_rate file"
+    " file_link webhook_endpoint",
+    "payments": "apple_pay_domain bank_account card cash_balance charge confirmation_token"
+    " customer_cash_balance_transaction customer_source dispute mandate payment_attempt_record"
+    " payment_intent payment_intent_amount_details_line_item payment_link payment_link_line_item"
+    " payment_method payment_method_configuration payment_method_domain payment_record payout refund"
+    " setup_attempt setup_intent source source_mandate_notification source_transaction token topup",
     "checkout": "checkout_session_line_item",
-    "products": "coupon price product product_feature promotion_code shipping_rate tax_code tax_rate",
+    "products": "coupon discount price product product_feature promotion_code shipping_rate tax_code"
+    " tax_rate",
     "billing": "credit_note credit_note_line_item customer_balance_transaction customer_tax_id invoice"
     " line_item invoice_payment invoice_rendering_template invoiceitem plan quote quote_line_item"
     " quote_computed_upfront_line_item subscription subscription_item subscription_schedule tax_id",
-    "connect": "account application_fee capability external_account fee_refund person transfer"
-    " transfer_reversal",
+    "connect": "account application_fee capability current_account external_account fee_refund person"
+    " transfer transfer_reversal",
     "radar": "review",
     "sigma": "scheduled_query_run",
 }
@@ -59,35 +58,45 @@ AREAS = {name: area for area, names in _AREAS.items() for name in names.split()}
 # https://docs.stripe.com/api).
 _ID_PREFIXES = """
     account=acct_ application_fee=fee_ apps_secret=appsecret_ apple_pay_domain=apwc_
-    balance_transaction=txn_ billing_alert=alrt_ billing_credit_balance_transaction=cbtxn_
+    balance_transaction=txn_ bank_account=ba_ billing_alert=alrt_ billing_credit_balance_transaction=cbtxn_
     billing_credit_grant=credgr_ billing_meter=mtr_ billing_meter_event_summary=mtrusg_
-    billing_portal_configuration=bpc_ charge=ch_ checkout_session=cs_ checkout_session_line_item=li_
-    climate_order=climorder_ climate_product=climsku_ climate_supplier=climsup_ credit_note=cn_
-    credit_note_line_item=cnli_ customer=cus_ customer_balance_transaction=cbtxn_
-    customer_cash_balance_transaction=ccsbtxn_ customer_source=src_ customer_tax_id=txi_ dispute=du_
-    entitlements_active_entitlement=ent_ entitlements_feature=feat_ event=evt_ external_account=ba_
-    fee_refund=fr_ file=file_ file_link=link_ financial_connections_account=fca_
-    financial_connections_account_owner=fcaown_ financial_connections_transaction=fctxn_
-    forwarding_request=fwdreq_ identity_verification_report=vr_ identity_verification_session=vs_
-    invoice=in_ line_item=il_ invoice_payment=inpay_ invoice_rendering_template=inrtem_
-    invoiceitem=ii_ issuing_authorization=iauth_ issuing_card=ic_ issuing_cardholder=ich_
-    issuing_dispute=idp_ issuing_personalization_design=ipd_ issuing_physical_bundle=ics_
-    issuing_token=intok_ issuing_transaction=ipi_ payment_attempt_record=par_ payment_intent=pi_
+    billing_portal_configuration=bpc_ card=card_ charge=ch_ checkout_session=cs_
+    checkout_session_line_item=li_ climate_order=climorder_ climate_product=climsku_
+    climate_supplier=climsup_ confirmation_token=ctoken_ credit_note=cn_ credit_note_line_item=cnli_
+    current_account=acct_ customer=cus_ customer_balance_transaction=cbtxn_
+    customer_cash_balance_transaction=ccsbtxn_ customer_source=src_ customer_tax_id=txi_ discount=di_
+    dispute=du_ entitlements_active_entitlement=ent_ entitlements_feature=feat_ event=evt_
+    external_account=ba_ fee_refund=fr_ file=file_ file_link=link_ financial_connections_account=fca_
+    financial_connections_account_owner=fcaown_ financial_connections_session=fcsess_
+    financial_connections_transaction=fctxn_ forwarding_request=fwdreq_ identity_verification_report=vr_
+    identity_verification_session=vs_ invoice=in_ line_item=il_ invoice_payment=inpay_
+    invoice_rendering_template=inrtem_ invoiceitem=ii_ issuing_authorization=iauth_ issuing_card=ic_
+    issuing_cardholder=ich_ issuing_dispute=idp_ issuing_personalization_design=ipd_
+    issuing_physical_bundle=ics_ issuing_settlement=ise_ issuing_token=intok_ issuing_transaction=ipi_
+    mandate=mandate_ payment_attempt_record=par_ payment_intent=pi_
     payment_intent_amount_details_line_item=uli_ payment_link=plink_ payment_link_line_item=li_
     payment_method=pm_ payment_method_configuration=pmc_ payment_method_domain=pmd_ payment_record=pr_
     payout=po_ person=person_ plan=plan_ price=price_ product=prod_ product_feature=prodft_
     promotion_code=promo_ quote=qt_ quote_computed_upfront_line_item=li_ quote_line_item=li_
     radar_early_fraud_warning=issfr_ radar_value_list=rsl_ radar_value_list_item=rsli_ refund=re_
     reporting_report_run=frr_ review=prv_ scheduled_query_run=sqr_ setup_attempt=setatt_ setup_intent=seti_
-    shipping_rate=shr_ source_transaction=srctxn_ subscription=sub_ subscription_item=si_
-    subscription_schedule=sub_sched_ tax_calculation_line_item=tax_li_ tax_code=txcd_ tax_id=txi_
-    tax_location=taxloc_ tax_rate=txr_ tax_registration=taxreg_ tax_transaction_line_item=tax_li_
-    terminal_configuration=tmc_ terminal_location=tml_ terminal_reader=tmr_ test_helpers_test_clock=clock_
-    three_d_secure_authentication=tdsa_ topup=tu_ transfer=tr_ transfer_reversal=trr_
-    treasury_credit_reversal=credrev_ treasury_debit_reversal=debrev_ treasury_financial_account=fa_
-    treasury_inbound_transfer=ibt_ treasury_outbound_payment=obp_ treasury_outbound_transfer=obt_
-    treasury_received_credit=rc_ treasury_received_debit=rd_ treasury_transaction=trxn_
-    treasury_transaction_entry=trxne_ webhook_endpoint=we_
+    shipping_rate=shr_ source=src_ source_mandate_notification=srcmn_ source_transaction=srctxn_
+    subscription=sub_ subscription_item=si_ subscription_schedule=sub_sched_ tax_association=taxa_
+    tax_calculation=taxcalc_ tax_calculation_line_item=tax_li_ tax_code=txcd_ tax_id=txi_
+    tax_location=taxloc_ tax_rate=txr_ tax_registration=taxreg_ tax_transaction=tax_
+    tax_transaction_line_item=tax_li_ terminal_configuration=tmc_ terminal_location=tml_
+    terminal_reader=tmr_ test_helpers_test_clock=clock_ three_d_secure_authentication=tdsa_ token=tok_
+    topup=tu_ transfer=tr_ transfer_reversal=trr_ treasury_credit_reversal=credrev_
+    treasury_debit_reversal=debrev_ treasury_financial_account=fa_ treasury_inbound_transfer=ibt_
+    treasury_outbound_payment=obp_ treasury_outbound_transfer=obt_ treasury_received_credit=rc_
+    treasury_received_debit=rd_ treasury_transaction=trxn_ treasury_transaction_entry=trxne_
+    webhook_endpoint=we_
+    v2_core_account=acct_ v2_core_account_person=person_ v2_core_event=evt_ v2_core_event_destination=ed_
+    v2_core_vault_gb_bank_account=gbba_ v2_core_vault_us_bank_account=usba_
+    v2_money_management_adjustment=adj_ v2_money_management_financial_account=fa_
+    v2_money_management_financial_address=finaddr_ v2_money_management_inbound_transfer=ibt_
+    v2_money_management_outbound_payment=obp_ v2_money_management_received_credit=rc_
+    v2_money_management_transaction=trxn_ v2_money_management_transaction_entry=trxne_
 """
 ID_PREFIXES = dict(entry.split("=") for entry in _ID_PREFIXES.split())
 
@@ -112,8 +121,18 @@ LIST_DEFAULTS = {
     "payment_method": ListDefaults((), ((("type", "custom"),),)),
     # Without a scope there is no list; secrets of single users need their user.
     "apps_secret": ListDefaults((("scope[type]", "account"),)),
+    # Required, and this is the only value that needs no ids.
+    "billing_credit_balance_summary": ListDefaults(
+        (("filter[type]", "applicability_scope"), ("filter[applicability_scope][price_type]", "metered"))
+    ),
     # Required, and this is the only value.
     "tax_location": ListDefaults((("type", "performance"),)),
+    # "If omitted, returns only Accounts that are not closed."
+    "v2_core_account": ListDefaults((), ((("closed", "true"),),)),
+    # "If omitted, closed FinancialAccounts are not returned."
+    "v2_money_management_financial_account": ListDefaults(
+        (("statuses[0]", "open"), ("statuses[1]", "pending"), ("statuses[2]", "closed"))
+    ),
 }
 
 # Lists whose rows have `created` but are not ordered newest first, as https://docs.stripe.com/api/pagination
@@ -127,7 +146,26 @@ OTHER_ORDER = {
 
 # Notes for readers of a table, mostly on lists that cannot show every row.
 NOTES: dict[str, tuple[str, ...]] = {
-    "account": ("The connected accounts; not the account that owns the key.",),
+    "account": ("The connected accounts; not the account that owns the key: see current_account.",),
+    "bank_account": (
+        "Bank accounts of a customer, which are in customer_source too, or of an account's payouts, which are"
+        " in external_account too: these two tables write them.",
+    ),
+    "card": (
+        "Cards of a customer, which are in customer_source too, or of an account's payouts, which are in"
+        " external_account too: these two tables write them.",
+    ),
+    "cash_balance": ("`cash_balance` of the table customer has the same, for 100 customers a request.",),
+    "current_account": ("The account that owns the key, or the one of the server option `stripe_account`.",),
+    "discount": (
+        "The discount of a customer, and those of its subscriptions; with subscription those of this one.",
+    ),
+    "billing_credit_balance_summary": (
+        "The credit for all metered prices; grants for single prices are not in it.",
+    ),
+    "entitlements_active_entitlement_summary": (
+        "Stripe sends it in events; read from the list of entitlements, it is the same object.",
+    ),
     "apps_secret": ("The account's secrets; those of one user with scope_user.",),
     "balance_transaction": ("The filter `source` is not pushed: it is about related objects, too.",),
     "charge": (
@@ -152,6 +190,11 @@ NOTES: dict[str, tuple[str, ...]] = {
         "Listed for one customer after the other; those that are attached to none are found by id.",
     ),
     "billing_meter_event_summary": ("Computed for the customer and the time window of the query.",),
+    "v2_core_account": (
+        "A list shows none of the columns that have to be included: they are NULL except by id.",
+        "Listed with applied_configuration, which a query gives: applied_configurations has them all.",
+    ),
+    "v2_core_event": ("Stripe keeps events for 30 days.",),
 }
 
 

@@ -66,6 +66,11 @@ def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) 
     return TransitionEntry(column, value, "update", sources, extra_parameters=((parameter, sent),))
 
 
+_ARCHIVED = (
+    TransitionEntry("archived", "true", "archive"),
+    TransitionEntry("archived", "false", "unarchive"),
+)
+
 TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     "apps_install": (_status("uninstalling", "uninstall"),),
     # Archiving is final.
@@ -178,6 +183,18 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
         _updated("status", "disabled", "disabled", "true", "enabled"),
         _updated("status", "enabled", "disabled", "false", "disabled"),
     ),
+    # Stripe wants applied_configurations of all of its configurations, in _params.
+    "v2_core_account": (TransitionEntry("closed", "true", "close"),),
+    "v2_core_event_destination": (
+        _status("disabled", "disable", "enabled"),
+        _status("enabled", "enable", "disabled"),
+    ),
+    "v2_core_vault_gb_bank_account": _ARCHIVED,
+    "v2_core_vault_us_bank_account": _ARCHIVED,
+    "v2_money_management_outbound_payment": (_status("canceled", "cancel"),),
+    "v2_money_management_outbound_setup_intent": (_status("canceled", "cancel"),),
+    "v2_money_management_payout_intent": (_status("canceled", "cancel"),),
+    "v2_money_management_payout_method": _ARCHIVED,
 }
 
 _REFUND = "To refund it: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_...', ...);"
@@ -192,6 +209,7 @@ _FINAL_ITEM = (
     "A finalized invoice keeps its items: void the invoice, or"
     " INSERT INTO stripe_live.credit_note (invoice, amount) VALUES ({invoice}, ...);"
 )
+_EXTERNAL = "Write stripe_live.customer_source, or stripe_live.external_account."
 _REFUND_INTENT = "To refund it: INSERT INTO stripe_live.refund (payment_intent) VALUES ({id});"
 _REVERSE = "Take it back: UPDATE stripe_live.payout SET status = 'reversed' WHERE id = {id};"
 
@@ -218,6 +236,17 @@ HINTS: dict[str, dict[str, str]] = {
         )
     },
     "customer_balance_transaction": {"delete": "Add one with the opposite amount."},
+    # The operation of a subscription does not name one of its discounts.
+    "discount": {
+        "delete": (
+            "A subscription's discounts are its column:"
+            " UPDATE stripe_live.subscription SET discounts = '[...]' WHERE id = {subscription};"
+        ),
+        "insert": (
+            "Redeem a coupon:"
+            """ UPDATE stripe_live.subscription SET discounts = '[{"coupon": "..."}]' WHERE id = 'sub_...';"""
+        ),
+    },
     # The default account of a currency cannot be deleted.
     "external_account": {
         "delete": (
@@ -261,6 +290,15 @@ HINTS: dict[str, dict[str, str]] = {
             "The last item ends with its subscription:"
             " DELETE FROM stripe_live.subscription WHERE id = {subscription};"
         )
+    },
+    "bank_account": dict.fromkeys(("delete", "insert", "update"), _EXTERNAL),
+    "card": dict.fromkeys(("delete", "insert", "update"), _EXTERNAL),
+    "tax_transaction": {
+        "delete": "Reverse it: stripe_live.call('POST', '/v1/tax/transactions/create_reversal', ...).",
+        "insert": (
+            "Commit a calculation:"
+            " stripe_live.call('POST', '/v1/tax/transactions/create_from_calculation', ...)."
+        ),
     },
     "tax_id": {"customer": "Insert into stripe_live.customer_tax_id, or set owner_customer."},
     "transfer": {

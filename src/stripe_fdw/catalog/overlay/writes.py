@@ -15,6 +15,11 @@ def _inside(parameter: str, *names: str) -> tuple[WritePath, ...]:
     return tuple(WritePath(f"{parameter}_{name}", (parameter, name)) for name in names)
 
 
+def _inside_of(parameter: str, *names: str) -> tuple[WritePath, ...]:
+    """Return the paths of columns of a nested parameter's own name: recipient, to[recipient]."""
+    return tuple(WritePath(name, (parameter, name)) for name in names)
+
+
 WRITE_PATHS: dict[str, tuple[WritePath, ...]] = {
     "apps_secret": (
         WritePath("scope_type", ("scope", "type")),
@@ -52,6 +57,7 @@ WRITE_PATHS: dict[str, tuple[WritePath, ...]] = {
         WritePath("owner_customer", ("owner", "customer"), (("owner[type]", "customer"),)),
         WritePath("owner_customer_account", ("owner", "customer_account"), (("owner[type]", "customer"),)),
     ),
+    "v2_money_management_outbound_payment": _inside_of("to", "recipient"),
 }
 
 _Resets = dict[str, tuple[tuple[str, str], ...]]
@@ -67,7 +73,7 @@ RESETS: dict[str, _Resets] = {
 
 # Objects that Stripe replaces as a whole, or may replace: a key that is left out is lost
 # (https://github.com/stripe/stripe-go/pull/179, the country of a shipping address). To send the keys
-# to keep does no harm where Stripe would have kept them.
+# to keep changes nothing where Stripe would have kept them.
 REPLACED_WHOLE = {"address", "pause_collection", "shipping", "shipping_details"}
 
 _CUSTOMER = ("customer", "customer_account")

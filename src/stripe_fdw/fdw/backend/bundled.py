@@ -21,6 +21,8 @@ class BundledHost:
         self.database_encoding: str = server.database_encoding
         self.check_interrupts = server.check_interrupts
         self.warn = server.warning
+        self.notice = server.notice
+        self.is_on = server.is_on
         self.transaction_level = server.transaction_level
         self.error_is_caught = server.error_is_caught
         self.is_cancelled = server.is_cancelled

@@ -1,4 +1,4 @@
-"""Executor runs told apart by their memory contexts, for Multicorn2, which does not report their end.
+"""Executor runs distinguished by their memory contexts, for Multicorn2, which does not report their end.
 
 Each run works in a memory context of its own, named "ExecutorState". The current one is found by following
 the parents of ``CurrentMemoryContext``, and a reset callback on it says when the run has ended: it is

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+DRY_RUN: Final = "stripe_fdw.dry_run"
+"""The setting with which writes show what they would send, and send nothing."""
+
+REQUIRE_WHERE: Final = "stripe_fdw.require_where"
+"""The setting with which UPDATE and DELETE need a condition that Stripe filters on."""
 
 
 class ColumnDefinition(Protocol):
@@ -48,6 +54,16 @@ class Host(Protocol):
 
     def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
         """Show a WARNING to the client, also while a transaction ends; do nothing while the session ends."""
+
+    def notice(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
+        """Show a NOTICE to the client."""
+
+    def is_on(self, name: str) -> bool:
+        """Return True if the setting of this name is on, such as ``DRY_RUN``.
+
+        Raises:
+            OptionError: its value is none of a boolean. Only where the host leaves it unchecked.
+        """
 
     def executor_run(self) -> int | None:
         """Return the number of the innermost executor run, or None outside of any."""

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 from stripe_fdw import sqlstates
-from stripe_fdw.errors import Interrupted
+from stripe_fdw.errors import Interrupted, OptionError
 from stripe_fdw.fdw.backend.executor_runs import ExecutorRuns
 from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.backend.standalone import StandaloneHost
 
-_WARNING = 19  # utils/elog.h
+_NOTICE, _WARNING = 18, 19  # utils/elog.h
 # Packed as MAKE_SQLSTATE of elog.h packs it: six bits for each character.
 _CANCELED = sum((ord(digit) - 48) << 6 * i for i, digit in enumerate(sqlstates.QUERY_CANCELED))
 _CLIENT = 2  # DestRemote: a backend whose errors end at its client
@@ -75,7 +75,7 @@ class MulticornHost(Host, Protocol):
         """Return the executor runs that have ended since the last call."""
 
     def transaction_started(self) -> int:
-        """Return when the transaction started, in microseconds: it tells transactions apart."""
+        """Return when the transaction started, in microseconds: it distinguishes transactions."""
 
     def format_time(self, microseconds: int) -> str | None:
         """Return a time, in microseconds since 1970, in the session's DateStyle and TimeZone, if in range."""
@@ -138,6 +138,10 @@ class Multicorn2Host:
         server.errstart.restype = ctypes.c_bool
         server.errfinish.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
         server.geterrcode.restype = ctypes.c_int
+        server.GetConfigOption.argtypes = [ctypes.c_char_p, ctypes.c_bool, ctypes.c_bool]
+        server.GetConfigOption.restype = ctypes.c_char_p
+        server.parse_bool.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+        server.parse_bool.restype = ctypes.c_bool
         server.DirectFunctionCall1Coll.restype = ctypes.c_void_p
         server.DirectFunctionCall1Coll.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64]
 
@@ -159,16 +163,42 @@ class Multicorn2Host:
         Does nothing while an interrupt is pending or the session ends: the report would not return. While a
         transaction ends only ASCII can be put into any encoding of a server.
         """
+        texts = (message, detail, hint)
+        self._report(_WARNING, [text.encode("ascii", "backslashreplace") if text else None for text in texts])
+
+    def notice(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
+        """Report a NOTICE, as ``warn`` does. To be called in the middle of a statement only."""
+        codec = _codec(self.database_encoding)
+        texts = (message, detail, hint)
+        self._report(_NOTICE, [showable(text).encode(codec, "replace") if text else None for text in texts])
+
+    def _report(self, level: int, texts: list[bytes | None]) -> None:
         server = self._functions
-        if self._interrupt_pending.value or self._exiting.value or not server.errstart(_WARNING, None):
+        if self._interrupt_pending.value or self._exiting.value or not server.errstart(level, None):
             return
         parts = (server.errmsg_internal, server.errdetail_internal, server.errhint)
-        for part, text in zip(parts, (message, detail, hint), strict=True):
-            if text is not None:
-                part(b"%s", ctypes.c_char_p(text.encode("ascii", "backslashreplace")))
+        for part, text in zip(parts, texts, strict=True):
+            if text:
+                part(b"%s", ctypes.c_char_p(text))
         self._interrupts_held.value += 1  # errfinish() serves an interrupt that arrives only now
         server.errfinish(b"multicorn2.py", 0, b"warn")
         self._interrupts_held.value -= 1
+
+    def is_on(self, name: str) -> bool:
+        """Return True if a setting is on. Multicorn2 declares none, so Postgres has not checked its value.
+
+        Raises:
+            OptionError: the value is none of a boolean.
+        """
+        value = self._functions.GetConfigOption(name.encode(), True, False)  # NULL where it was never set
+        parsed = ctypes.c_bool(False)
+        if value and not self._functions.parse_bool(value, ctypes.byref(parsed)):
+            raise OptionError(
+                f'invalid value for parameter "{name}": "{value.decode("utf-8", "replace")}"',
+                hint=f"SET {name} = on, or off.",
+                sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
+            )
+        return parsed.value
 
     def ended_runs(self) -> list[int]:
         """Return the executor runs that have ended since the last call: Multicorn does not say."""
@@ -219,7 +249,7 @@ class Multicorn2Host:
 
 
 def _find_runs() -> ExecutorRuns | None:
-    """Return what tells executor runs apart; None where the server's memory contexts look different."""
+    """Return what distinguishes executor runs; None where the server's memory contexts look different."""
     try:
         return ExecutorRuns()
     except (OSError, ValueError, AttributeError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 
-@dataclass
-class PlainColumn:
+
+class PlainColumn(Struct):
     """A column definition made by hand."""
 
     column_name: str
@@ -30,6 +30,13 @@ class StandaloneHost:
 
     def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
         """Do nothing: there is no client."""
+
+    def notice(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
+        """Do nothing: there is no client."""
+
+    def is_on(self, name: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Return False: there are no settings."""
+        return False
 
     def executor_run(self) -> int | None:
         """Return None: there is no executor."""

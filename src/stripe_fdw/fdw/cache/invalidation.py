@@ -17,6 +17,7 @@ from hashlib import blake2b
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.cache.own_writes import OwnWrites
 from stripe_fdw.shared.memory import Counter, SharedMemory, shared_memory
 
 INDEPENDENT: Final = (
@@ -50,6 +51,7 @@ class GenerationCounters:
         self._counter: Callable[[str], Counter] = lru_cache(maxsize=_COUNTERS_KEPT)(
             lambda name: memory().counter(name.encode())
         )
+        self.own_writes: Final = OwnWrites()
 
     def generation(
         self,
@@ -67,6 +69,7 @@ class GenerationCounters:
             contained: the resources whose objects the answer contains inside its own.
         """
         related = {parent.resource for parent in resource.parents} | {resource.events_of, *contained}
+        related |= {holder.resource for holder in resource.holders}
         counters = [self._lists(account, name) for name in sorted(related) if name]
         if identifier is None:
             counters.append(self._lists(account, resource.name))
@@ -82,6 +85,8 @@ class GenerationCounters:
         if resource is None:
             self._call(account).add(1)
             return
+        if identifier is not None:
+            self.own_writes.add(account, resource, identifier)
         self.invalidate(account, resource, identifier)
         self._written(account, None).add(1)
         if group := _independent_group(resource):

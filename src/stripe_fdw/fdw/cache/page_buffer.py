@@ -12,17 +12,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import orjson
+from msgspec import Struct, field
 
 from stripe_fdw.fdw.cache.invalidation import Generation
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
 from stripe_fdw.fdw.cache.staleness import CachePolicy
 from stripe_fdw.object_ids import object_id
 
-_OVERHEAD: Final = 512  # bytes for each page, however small
+_PAGE_OVERHEAD: Final = 512  # bytes for each page, however small
+_BUFFER_OVERHEAD: Final = 2048  # bytes for each buffer, however empty
 
 Objects = list[dict[str, Any]]
 
@@ -47,14 +48,14 @@ class PageSource(Protocol):
         """Request the pages that come after the last of these objects, or all pages if there are none."""
 
 
-@dataclass(eq=False, slots=True, weakref_slot=True)
-class ExecutorRun:
+class ExecutorRun(Struct, eq=False, weakref=True):
     """The page buffers of one run of the executor."""
 
     has_room: Callable[[int], bool]  # return True if so many more bytes fit into the memory of all runs
     buffers: dict[Hashable, PageBuffer] = field(default_factory=dict)
     used_bytes: int = 0
     open_nodes: int = 0  # plan nodes of the run that have not ended
+    noted_columns: set[tuple[str, str]] = field(default_factory=set)  # of resources, shown in a NOTICE
 
     def reserve(self, buffer: PageBuffer, size: int) -> bool:
         """Return True if the buffer may grow by so many bytes: it is still this run's, and they fit."""
@@ -75,8 +76,7 @@ class ExecutorRun:
         self.used_bytes = 0
 
 
-@dataclass(eq=False, slots=True)
-class PageBuffer:
+class PageBuffer(Struct, eq=False):
     """The pages that one request has brought so far, and the open pages that bring the rest."""
 
     key: Hashable
@@ -91,10 +91,12 @@ class PageBuffer:
     is_complete: bool = False
     is_full: bool = False  # takes no more pages: each reader continues separately
     readers: int = 0
+    is_ahead: bool = False  # requested before a scan was there to read it
+    is_discarded: bool = False
     _open_pages: OpenPages | None = None
 
     def __post_init__(self) -> None:
-        if self.policy.ttl > 0:
+        if self.policy.ttl > 0 or self.is_ahead:
             self.generation = self.policy.current_generation()
 
     def start(self, source: PageSource) -> None:
@@ -144,13 +146,12 @@ class PageBuffer:
                 self._open_pages = source.open(self.active_reader, self._last_objects())
             objects = next(self._open_pages, None)
         except BaseException:
-            self.close()
-            self.run.evict(self)
+            self.discard()
             raise
         if objects is None:
             self.close()
             self.is_complete = True
-            self.size += _OVERHEAD
+            self._reserve(0)
             return None
         self._add(objects)
         return objects
@@ -158,15 +159,21 @@ class PageBuffer:
     def _add(self, objects: Objects) -> None:
         """Add a page, or mark the buffer as full."""
         page = orjson.dumps(objects)
-        size = len(page) + _OVERHEAD
-        if self.run.reserve(self, size):
+        if self._reserve(len(page) + _PAGE_OVERHEAD):
             self.pages.append(page)
-            self.size += size
             return
         self.is_full = True
-        self.run.evict(self)
         if self.readers == 1:
             self.pages.clear()
+
+    def _reserve(self, size: int) -> bool:
+        """Grow by so many bytes, or leave the executor run where they do not fit into its memory."""
+        size += 0 if self.size else _BUFFER_OVERHEAD
+        if not self.run.reserve(self, size):
+            self.run.evict(self)
+            return False
+        self.size += size
+        return True
 
     def _must_read_separately(self, position: int) -> bool:
         """Return True if a reader at this position must continue with its own requests.
@@ -211,6 +218,22 @@ class PageBuffer:
     def is_fresh(self, now: float) -> bool:
         """Return True if a statement at this time (``time.monotonic()``) may use the pages."""
         return not self.policy.is_stale(now - self.created_at, self.generation)
+
+    @property
+    def is_unread(self) -> bool:
+        """True if its first request was sent and no reader has come for the answer."""
+        return self._open_pages is not None and not self.pages and self.readers == 0
+
+    @property
+    def is_outdated(self) -> bool:
+        """True if its answer is from before a write that a scan which begins now must see."""
+        return self.is_ahead and self.is_unread and self.generation != self.policy.current_generation()
+
+    def discard(self) -> None:
+        """Cancel the requests that are under way, and keep readers from finding the buffer."""
+        self.is_discarded = True
+        self.close()
+        self.run.evict(self)
 
     @property
     def is_cacheable(self) -> bool:

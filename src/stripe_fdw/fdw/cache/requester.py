@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from stripe_fdw.api.responses import Response
 
 
-@dataclass(slots=True)
-class RequestCost:
+class RequestCost(Struct):
     """Requests and answers of one scan, or of one plan node that writes, so far."""
 
     requests: int = 0
@@ -17,6 +17,8 @@ class RequestCost:
     cache_hits: int = 0  # pages that this executor run, or the cache, had already
     bytes_received: int = 0
     seconds_waited: float = 0.0  # on rate limits
+    answers: int = 0
+    seconds_answering: float = 0.0  # from sending requests to the end of their answers, added up
     widened_lists: int = 0  # read without a filter, because Stripe refused it
 
     def add_response(self, response: Response) -> None:
@@ -25,6 +27,8 @@ class RequestCost:
         self.retries += response.attempts - 1
         self.bytes_received += response.size
         self.seconds_waited += response.waited
+        self.answers += 1
+        self.seconds_answering += response.seconds
 
     def add_error(self) -> None:
         """Count a request whose error only means that no row matches, or that a row is deleted already."""
@@ -52,16 +56,14 @@ class RequestCost:
         return lines
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+class Requester(Struct, frozen=True):
     """A scan that reads pages."""
 
     check: Callable[[], object]  # raises Interrupted when the scan's query is cancelled
     cost: RequestCost = field(default_factory=RequestCost)
 
 
-@dataclass(eq=False, slots=True)
-class ActiveReader:
+class ActiveReader(Struct, eq=False):
     """Of several scans that read one page buffer, the one that waits for its next page.
 
     Requests that are under way are checked for a cancel, and counted, on behalf of this scan.

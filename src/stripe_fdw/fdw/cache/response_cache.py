@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Hashable, Iterable, MutableMapping
 from typing import Final
 
-from stripe_fdw.fdw.cache.page_buffer import ExecutorRun, Objects, PageBuffer, PageSource
+from stripe_fdw.fdw.cache.page_buffer import ExecutorRun, PageBuffer, PageSource
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
 from stripe_fdw.fdw.cache.staleness import CachePolicy
 
@@ -109,7 +109,7 @@ class ResponseCache:
         buffer = self._cache.get(key) if policy.ttl > 0 else None
         return buffer is not None and buffer.is_fresh(time.monotonic())
 
-    def read(
+    def buffer(
         self,
         run: ExecutorRun,
         key: Hashable,
@@ -118,8 +118,9 @@ class ResponseCache:
         policy: CachePolicy,
         *,
         ordered: bool,
-    ) -> Iterator[Objects]:
-        """Return the pages of a request. Its first request is sent at once, unless there is an answer.
+        ahead: bool = False,
+    ) -> PageBuffer:
+        """Return the buffer of an answer. Its first request is sent at once, unless there is an answer.
 
         Args:
             run: the executor run that reads, whose readers of the same key share one answer.
@@ -128,13 +129,18 @@ class ResponseCache:
             requester: the scan that reads.
             policy: how long later statements may use the answer.
             ordered: what comes after an object can be requested.
+            ahead: a scan will read the answer later, or none; it must not be from before a write.
         """
-        buffer = run.buffers.get(key) or self._fresh_buffer(run, key, policy)
+        buffer = run.buffers.get(key)
+        if buffer is not None and buffer.is_outdated:
+            buffer.discard()
+            buffer = None
+        buffer = buffer or self._fresh_buffer(run, key, policy)
         if buffer is None:
-            buffer = PageBuffer(key, ActiveReader(requester), run, policy, is_ordered=ordered)
+            buffer = PageBuffer(key, ActiveReader(requester), run, policy, is_ordered=ordered, is_ahead=ahead)
             buffer.start(source)
         run.buffers[key] = buffer
-        return buffer.replay(requester, source)
+        return buffer
 
     def _fresh_buffer(self, run: ExecutorRun, key: Hashable, policy: CachePolicy) -> PageBuffer | None:
         buffer = self._cache.get(key) if policy.ttl > 0 else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stripe_fdw.fdw.cache.invalidation import Generation
 
 
-@dataclass(frozen=True, slots=True)
-class CachePolicy:
+class CachePolicy(Struct, frozen=True):
     """How long an answer may be used again: for ``ttl`` seconds, and while its generation is current."""
 
     ttl: float  # seconds; 0: no later statement may use it

@@ -16,7 +16,7 @@ class OpenScans:
     """
 
     def __init__(self, transaction_started: Callable[[], int | None]) -> None:
-        """Start without any. ``transaction_started`` tells transactions apart."""
+        """Start without any. ``transaction_started`` distinguishes transactions."""
         self._transaction_started = transaction_started
         self._transaction: int | None = None
         self._open: WeakSet[Generator[Any, None, None]] = WeakSet()

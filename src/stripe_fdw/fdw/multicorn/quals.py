@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
+
+import orjson
+from msgspec.structs import replace
 
 from stripe_fdw.fdw.planning.quals import ANY, Qual, SortKey, Unknown
 
@@ -14,7 +16,7 @@ _NULL_TESTS: Final = {"=": "is null", "<>": "is not null"}
 
 
 def translate_quals(quals: Sequence[object], *, explaining: bool = False) -> list[Qual]:
-    """Return the quals that can be told for certain; Postgres checks the others.
+    """Return the quals whose meaning is certain; Postgres checks the others.
 
     While ``explaining``, a value that is not known yet arrives as a question mark.
     """
@@ -42,7 +44,17 @@ def _translate(qual: object) -> Qual | None:
         return Qual(column, name) if name else None
     if isinstance(value, date) and not isinstance(value, datetime):
         return None
+    if operator == "@>" and isinstance(value, str):
+        value = _parsed(value)
     return Qual(column, operator, tuple(value) if isinstance(value, list) else value)
+
+
+def _parsed(text: str) -> object:
+    """Return a value of jsonb, which arrives as text; what is no JSON, such as a question mark, as it is."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 def translate_sort_keys(sortkeys: Sequence[Any] | None) -> list[SortKey]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -43,7 +44,7 @@ class RowidTableWriter(TableWriter):
         """Change the object of which ``rowid`` is the id or the JSON text, and ``new`` has all columns."""
         row, statement, cost = self._old_row(rowid, new), self._statement(), RequestCost()
         answers = self._answers.setdefault(statement, {})
-        identifier = str(row["id"])
+        identifier = str(self._row_key(row))
         if self._is_repeated(row):  # Multicorn counts it as updated
             return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
         with statement.planning_row():
@@ -75,14 +76,18 @@ class RowidTableWriter(TableWriter):
         return map(self._keep_parent, pages)
 
     def _keep_parent(self, page: ObjectPage) -> ObjectPage:
-        self._parent_ids |= {item["id"]: page.constant_columns for item in page.objects}
+        self._parent_ids |= {item["id"]: page.constant_columns for item in page.objects if "id" in item}
         return page
 
     def _old_row(self, rowid: object, new: Row) -> Row:
         if RAW not in self._identity:
             return {"id": rowid} | {name: new.get(name) for name in self._identity if name != "id"}
         body = parse_json(RAW, rowid)
-        return self._row(body) | dict(self._parent_ids.get(body["id"], ())) | {"id": body["id"], RAW: body}
+        row = self._row(body) | {RAW: body}
+        if "id" not in body:  # the only object of its parent, which the new row names
+            owners = {name: new[name] for name in self._identity if new.get(name) is not None}
+            return owners | {name: value for name, value in row.items() if value is not None}
+        return row | dict(self._parent_ids.get(body["id"], ())) | {"id": body["id"]}
 
     @staticmethod
     def _with_written(row: Row, values: Row) -> Row:
@@ -92,6 +97,8 @@ class RowidTableWriter(TableWriter):
 
 class RowidResourceTable(ResourceTable):
     """Stripe's objects of one kind, whose rows are identified by ``rowid``: the whole object, or its id."""
+
+    takes_quals_inside_json = False
 
     def __init__(
         self,
@@ -104,7 +111,10 @@ class RowidResourceTable(ResourceTable):
     ) -> None:
         """Check the options and columns, as ``ResourceTable`` does."""
         self._format_time = format_time
-        self.rowid = RAW if RAW in definitions else "id"
+        # A table without either is read only, but Multicorn asks for a column all the same.
+        self.rowid = next(
+            (name for name in (RAW, "id") if name in definitions), next(iter(definitions), "id")
+        )
         super().__init__(session, resource, options, definitions)
 
     def without_secrets(self, columns: Sequence[str]) -> list[str]:
@@ -117,15 +127,16 @@ class RowidResourceTable(ResourceTable):
 
     def update_by_rowid(self, rowid: object, new: Row) -> Row:
         """Change the object of which ``rowid`` is the id or the JSON text, and ``new`` has all columns."""
-        return self._rowid_writer.update_by_rowid(rowid, new)
+        return self._writer.update_by_rowid(rowid, new)
 
     def delete_by_rowid(self, rowid: object) -> None:
         """Delete the object of which ``rowid`` is the id or the JSON text."""
-        self._rowid_writer.delete_by_rowid(rowid)
+        self._writer.delete_by_rowid(rowid)
 
-    def _make_writer(self) -> TableWriter:
+    @cached_property
+    def _writer(self) -> RowidTableWriter:
         session = self._session
-        self._rowid_writer = RowidTableWriter(
+        return RowidTableWriter(
             session.host,
             session.clients,
             session.writes,
@@ -134,7 +145,6 @@ class RowidResourceTable(ResourceTable):
             self._definitions,
             format_time=self._format_time,
         )
-        return self._rowid_writer
 
     def _watch_rows(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
-        return self._rowid_writer.keep_parents(pages)
+        return self._writer.keep_parents(pages)

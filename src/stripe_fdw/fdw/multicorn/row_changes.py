@@ -40,13 +40,17 @@ def changed_columns(
             continue
         kind = Kind.JSON if column is None else column.kind
         if not _is_equal(name, kind, read.get(name), value, format_time):
-            changed[name] = value
+            # A boolean comes as the text "t", and a state that is one is true.
+            is_text = kind is Kind.BOOLEAN and isinstance(value, str)
+            changed[name] = encode_scalar(name, kind, value) if is_text else value
     return changed
 
 
 def _is_equal(name: str, kind: Kind, read: Any, value: Any, format_time: FormatTime) -> bool:
     if read is None or value is None:
         return read is value
+    if kind is Kind.TIMESTAMP:  # a time like any other once it is read
+        kind = Kind.TIME
     try:
         if kind is Kind.JSON:
             return bool(parse_json(name, read) == parse_json(name, value))

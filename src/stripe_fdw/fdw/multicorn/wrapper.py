@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from stripe_fdw.api.request import PAGE
-from stripe_fdw.fdw.backend.hosting import ColumnDefinition, Row
+from stripe_fdw.fdw.backend.hosting import REQUIRE_WHERE, ColumnDefinition, Row
 from stripe_fdw.fdw.backend.multicorn2 import (
     Multicorn2Host,
     MulticornHost,
@@ -26,6 +26,7 @@ from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.import_schema import (
     ACCOUNT_TABLE,
     CALL_TABLE,
+    CHECK_TABLE,
     INVALIDATION_TABLE,
     LOST_WRITE_TABLE,
     VIEW_WRITE_TABLE,
@@ -63,6 +64,7 @@ _ANSWERED: Final = ()
 _FUNCTION_ROWIDS: Final = {
     ACCOUNT_TABLE: "key",
     CALL_TABLE: "path",
+    CHECK_TABLE: "version",
     INVALIDATION_TABLE: "resource",
     LOST_WRITE_TABLE: "file",
     VIEW_WRITE_TABLE: "resource",
@@ -78,7 +80,7 @@ def never_raises(method: Callable[P, None]) -> Callable[P, None]:
         try:
             method(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - see above
-            host.warn(f"what was written to Stripe cannot be told: {type(error).__name__}")
+            host.warn(f"what was written to Stripe cannot be reported: {type(error).__name__}")
 
     return call
 
@@ -173,6 +175,8 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
             is_changed, named = self._is_changed(columns), self._names.columns(columns)
             if is_changed and isinstance(self._table, RowidResourceTable):
                 named = self._table.without_secrets(named)  # an UPDATE names all columns
+            if is_changed and host.is_on(REQUIRE_WHERE):
+                self._table.require_condition(self._quals(quals))
             scan = self._table.open_scan(
                 self._quals(quals),
                 self._names.columns(self._columns),
@@ -303,5 +307,11 @@ def _own(options: Mapping[str, str]) -> dict[str, str]:
 
 def _table_definition(table: import_schema.ImportedTable) -> Any:
     multicorn = import_module("multicorn")
-    columns = [multicorn.ColumnDefinition(name, type_name=type_name) for name, type_name in table.columns]
+    columns = [
+        # Multicorn has no attribute for it, and writes the type into its statement as it is.
+        multicorn.ColumnDefinition(
+            name, type_name=f"{type_name} NOT NULL" if name in table.not_null else type_name
+        )
+        for name, type_name in table.columns
+    ]
     return multicorn.TableDefinition(table.name, columns=columns, options=table.options)

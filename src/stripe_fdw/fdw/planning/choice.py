@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.catalog.model import Resource
@@ -83,7 +84,7 @@ def _columns_with_many_values(resource: Resource, plan: ReadPlan) -> list[str]:
         if qual.operator == ANY and isinstance(qual.value, tuple) and len(qual.value) > _FEW
     ]
     if isinstance(plan.access, Retrieve):
-        return ["id"] if "id" in names and not resource.parents else []
+        return ["id"] if "id" in names and resource.is_listed and not resource.parents else []
     return [name for name in dict.fromkeys(names) if _may_be_left_out(resource, name)]
 
 

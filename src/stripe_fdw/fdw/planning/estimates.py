@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from stripe_fdw.api.request import PAGE
+from msgspec import Struct
+
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.fdw.planning.plan import EmptyResult, FanOut, Lists, ListThenRetrieve, ReadPlan, Search
-from stripe_fdw.fdw.planning.quals import RANGES, Qual, Unknown
+from stripe_fdw.fdw.planning.quals import ANY, RANGES, Qual, Unknown
 from stripe_fdw.fdw.planning.restrictions import ValueSet, range_of, value_sets
-from stripe_fdw.fdw.planning.statistics import TableStatistics, is_selective
+from stripe_fdw.fdw.planning.statistics import TableStatistics
+from stripe_fdw.fdw.planning.unlisted import unlisted_keys
 
 # Defaults, where nothing has been learned.
 DEFAULT_ROWS: Final = 200_000.0  # of a resource
@@ -25,6 +26,7 @@ DEFAULT_PRODUCT_ROWS: Final = 1_000.0  # of a resource that is set up by hand, s
 _ROWS_PER_SELECTIVE_VALUE: Final = 20.0
 _VALUES_OF_UNKNOWN_ARRAY: Final = 10
 _SHARE_OF_COMMON_VALUE: Final = 0.1  # of the rows have a certain state or flag
+_SHARE_OF_JSON_VALUE: Final = 0.005  # of the rows have a certain value inside JSON: PostgreSQL's own default
 _SHARE_OF_UNKNOWN_PERIOD: Final = 0.05  # of the rows were created between two unknown times
 _SHARE_OF_RANGE: Final = 1 / 3  # of the rows lie in a range of another column: PostgreSQL's own default
 _ACCOUNT_AGE: Final = 10 * 365.25 * 86_400  # seconds
@@ -36,8 +38,7 @@ _DEFAULT_WIDTH: Final = 8  # bytes
 _RAW_WIDTH: Final = 3000  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ScanEstimate:
+class ScanEstimate(Struct, frozen=True):
     """The estimated size and cost of a scan."""
 
     rows: float  # that match all conditions
@@ -68,7 +69,7 @@ def estimate_scan(
             return ScanEstimate(1.0, 0.0, 0.0)
         case Lists(fetches):
             fetched = max(1.0, _matching_rows(resource, plan.pushed, statistics))
-            requests = max(len(fetches), fetched / PAGE)
+            requests = max(len(fetches), fetched / resource.page_size)
         case FanOut(parents):
             parent = resources[parents.resource]
             fetched = max(1.0, _matching_rows(resource, plan.pushed, statistics))
@@ -78,10 +79,10 @@ def estimate_scan(
             requests = parent_scan.requests + parent_scan.rows * requests_per_parent
         case ListThenRetrieve(listed, retrieved):
             fetched = max(1.0, _matching_rows(resource, plan.pushed, statistics))
-            requests = max(len(listed.fetches), fetched / PAGE)
+            requests = max(len(listed.fetches), fetched / resource.page_size)
             rows = min(rows, len(retrieved.fetches))
-        case Search():
-            fetched, requests = rows, max(1.0, rows / PAGE)
+        case Search(fetches):
+            fetched, requests = rows, max(len(fetches), rows / resource.page_size)
         case retrieval:
             fetched = requests = float(len(retrieval.fetches))
             rows = min(rows, fetched)
@@ -107,6 +108,9 @@ def path_keys(resource: Resource, statistics: TableStatistics) -> list[tuple[tup
     rows would have a value in one plan of a join, and NULL in the next. Where a list needs several columns,
     one alone leaves a list for each object of another table: so all of them together are a key as well.
     """
+    unlisted = unlisted_keys(resource)
+    if unlisted is not None:
+        return unlisted
     names = ["id"] if resource.retrieve is not None and not resource.parents else []
     names.extend(parent.column for parent in resource.parents)
     for item in resource.filters:
@@ -114,11 +118,11 @@ def path_keys(resource: Resource, statistics: TableStatistics) -> list[tuple[tup
         if column is None or not (item.equal or item.any_of):
             continue
         is_required = item.required or item.column in resource.one_of
-        if is_required or (is_selective(column) and column.path):
+        if is_required or (column.is_selective and column.path):
             names.append(item.column)
     needed = [parent.column for parent in resource.parents]
     needed += [item.column for item in resource.filters if item.required and item.column in resource.column]
-    references = [name for name in needed if name in names and is_selective(resource.column[name])]
+    references = [name for name in needed if name in names and resource.column[name].is_selective]
     together = dict.fromkeys(key for key in (tuple(references), tuple(needed)) if len(key) > 1)
 
     def rows(name: str) -> float:
@@ -126,6 +130,11 @@ def path_keys(resource: Resource, statistics: TableStatistics) -> list[tuple[tup
         return max(1.0, rows * DEFAULT_ROWS if together and name in references else rows)
 
     return [*((key, 1.0) for key in together), *(((name,), rows(name)) for name in names)]
+
+
+def search_path_keys(resource: Resource) -> list[tuple[tuple[str, ...], float]]:
+    """Return the columns inside whose JSON a nested loop may search for a value, with the rows for each."""
+    return [(("metadata",), _ROWS_PER_SELECTIVE_VALUE)] if "metadata" in resource.search_fields else []
 
 
 def _matching_rows(resource: Resource, quals: Iterable[Qual], statistics: TableStatistics) -> float:
@@ -140,7 +149,17 @@ def _matching_rows(resource: Resource, quals: Iterable[Qual], statistics: TableS
     for name in {qual.column for qual in quals if qual.operator in RANGES}:
         if name in resource.column:
             rows *= _share_of_range(resource.column[name], quals, statistics, total)
+    for qual in quals:
+        if qual.path or qual.operator == "@>":
+            rows = min(rows, _rows_of_json_value(qual, total))
     return rows
+
+
+def _rows_of_json_value(qual: Qual, total: float) -> float:
+    """Estimate how many objects have the value inside JSON. A value that a join gives is likely an id."""
+    count = len(qual.value) if qual.operator == ANY and isinstance(qual.value, tuple) else 1
+    is_unknown = isinstance(qual.value, Unknown)
+    return count * max(1.0, _ROWS_PER_SELECTIVE_VALUE if is_unknown else total * _SHARE_OF_JSON_VALUE)
 
 
 def _rows_of_values(column: Column, value_set: ValueSet, statistics: TableStatistics, total: float) -> float:
@@ -156,11 +175,11 @@ def _rows_per_value(column: Column, value: object, statistics: TableStatistics, 
     if column.name == "id":
         return 1.0
     learned = None
-    if is_selective(column) or isinstance(value, str | int):
+    if column.is_selective or isinstance(value, str | int):
         learned = statistics.rows_per_value(column, value if isinstance(value, str | int) else "")
     if learned is not None:
         return learned
-    return _ROWS_PER_SELECTIVE_VALUE if is_selective(column) else total * _SHARE_OF_COMMON_VALUE
+    return _ROWS_PER_SELECTIVE_VALUE if column.is_selective else total * _SHARE_OF_COMMON_VALUE
 
 
 def _share_of_range(

@@ -7,19 +7,20 @@ columns that its query names, and no others.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from stripe_fdw.api.expand import with_expansions
-from stripe_fdw.catalog.model import Resource
+from stripe_fdw.catalog.model import OBJECTS_OF_VERSION_2, Resource
 from stripe_fdw.fdw.planning.plan import Access, FanOut, Fetch, Lists, Retrieve, Search
 
 WHOLE_ROW: Final = "*"
 """Stands among the names of columns for all of a table's, except secret ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expansions:
+class Expansions(Struct, frozen=True):
     """What the columns that a query names need."""
 
     of_objects: tuple[str, ...] = ()  # in a request for one object, in alphabetical order
@@ -48,11 +49,9 @@ def expanded_access(access: Access, wanted: Expansions) -> Access:
     match access:
         case Retrieve(fetches):
             return Retrieve(tuple(_expanded(fetch, wanted.of_objects) for fetch in fetches))
-        case Lists(fetches) | FanOut(fetches=fetches):
+        case Lists(fetches) | FanOut(fetches=fetches) | Search(fetches):
             in_lists = tuple(_expanded(fetch, wanted.of_lists, in_list=True) for fetch in fetches)
             return replace(access, fetches=in_lists)
-        case Search(fetch):
-            return Search(_expanded(fetch, wanted.of_lists, in_list=True))
         case _:
             return access
 
@@ -62,15 +61,21 @@ def _expanded(fetch: Fetch, paths: tuple[str, ...], *, in_list: bool = False) ->
 
 
 def remove_expanded(item: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return the object without what was expanded at these paths, as Stripe sends it otherwise."""
+    """Return the object without what was expanded at these paths, as Stripe sends it otherwise.
+
+    Version 2 of the API sends null in its place.
+    """
+    is_null = str(item.get("object", "")).startswith(OBJECTS_OF_VERSION_2)
     for path in paths:
-        item = _without(item, path.split("."))
+        item = _without(item, path.split("."), is_null=is_null)
     return item
 
 
-def _without(item: dict[str, Any], path: list[str]) -> dict[str, Any]:
+def _without(item: dict[str, Any], path: list[str], *, is_null: bool) -> dict[str, Any]:
     name, *rest = path
+    if not rest and is_null:
+        return {**item, name: None} if name in item else item
     if not rest:
         return {key: value for key, value in item.items() if key != name}
     below = item.get(name)
-    return {**item, name: _without(below, rest)} if isinstance(below, dict) else item
+    return {**item, name: _without(below, rest, is_null=is_null)} if isinstance(below, dict) else item

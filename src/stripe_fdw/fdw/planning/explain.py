@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from typing import Final
 from urllib.parse import quote_plus
+
+from msgspec.structs import replace
 
 from stripe_fdw.fdw.planning.plan import (
     EmptyResult,
     FanOut,
     Fetch,
+    Held,
     Lists,
     ListThenRetrieve,
     Previews,
@@ -19,6 +22,8 @@ from stripe_fdw.fdw.planning.plan import (
 )
 from stripe_fdw.fdw.planning.quals import Qual, Unknown
 from stripe_fdw.text_limits import MAX_REQUESTS
+
+_LAG: Final = "delayed, so recent changes may be missing"
 
 
 def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, str]]:
@@ -46,7 +51,7 @@ def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
             yield label, f"GET {endpoint} for those of the {len(retrieved.fetches)} ids that are not listed"
         case EmptyResult(reason):
             yield label, f"none: {reason}"
-        case Retrieve(fetches) | Previews(fetches) | Lists(fetches):
+        case Retrieve(fetches) | Previews(fetches) | Lists(fetches) | Search(fetches) | Held(fetches):
             shown = fetches if verbose else fetches[:MAX_REQUESTS]
             for fetch in shown:
                 yield label, _request_text(fetch, plan.pushed)
@@ -54,12 +59,12 @@ def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
                 yield label, f"and {len(fetches) - len(shown)} more like these"
             if verbose and isinstance(plan.access, Lists) and plan.access.parallel:
                 yield "Stripe Slices", "in parallel by created, from the second page on"
+            if isinstance(plan.access, Search):
+                yield "Stripe Search Index", _LAG
         case FanOut(parents, _, column, fetches):
             for fetch in fetches:
                 yield label, f"{_request_text(fetch, plan.pushed)} for each {column} of"
             yield from _requests(parents, verbose)
-        case Search(fetch):
-            yield label, _request_text(fetch, plan.pushed)
 
 
 def _request_text(fetch: Fetch, quals: Iterable[Qual]) -> str:

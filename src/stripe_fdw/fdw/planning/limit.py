@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from stripe_fdw.api.request import PAGE
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.pushdown import is_multivalued
 from stripe_fdw.fdw.planning.quals import Qual
@@ -28,5 +27,5 @@ def first_page_limit(
         is_multivalued(resource.column[name]) for name in columns
     )
     if limit is None or not is_exact or not all(qual in pushed_quals for qual in quals):
-        return PAGE
-    return max(1, min(limit, PAGE))
+        return resource.page_size
+    return max(1, min(limit, resource.page_size))

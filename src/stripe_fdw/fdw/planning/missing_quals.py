@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import MissingQualError
 
 
-@dataclass(frozen=True, slots=True)
-class MissingParameter:
+class MissingParameter(Struct, frozen=True):
     """A parameter that Stripe requires and that no qual gives."""
 
     parameter: str
@@ -59,9 +59,57 @@ def missing_preview_qual_error(
     )
 
 
+def missing_id_error(resource: Resource, resources: Mapping[str, Resource]) -> MissingQualError:
+    """Return the error for objects that are retrieved by their ids, and are in no list."""
+    columns = [*(parent.column for parent in resource.parents), "id"]
+    names = " and ".join(columns)
+    conditions = " AND ".join(f"{name} = '{_example(resource, name, resources)}'" for name in columns)
+    places = f" Ids to join with lie in {' and in '.join(resource.ids_in)}." if resource.ids_in else ""
+    return MissingQualError(
+        f'table "{resource.name}" can only be read with a condition on {names}',
+        detail=f"Stripe has no list of these objects: each is retrieved by its id.{places}",
+        hint=f"For example: SELECT ... WHERE {conditions}",
+    )
+
+
+def missing_holder_error(resource: Resource, resources: Mapping[str, Resource]) -> MissingQualError:
+    """Return the error for objects that Stripe shows inside others, of which no condition names one."""
+    columns = list(dict.fromkeys(holder.column for holder in resource.holders))
+    names = " or ".join(columns)
+    return MissingQualError(
+        f'table "{resource.name}" can only be read with a condition on {names}',
+        detail="Stripe has no list of these objects: they lie inside others, whose ids may come from a join.",
+        hint=f"For example: SELECT ... WHERE {columns[0]} = '{_example(resource, columns[0], resources)}'",
+    )
+
+
+def missing_condition_error(resource: Resource, columns: Collection[str]) -> MissingQualError:
+    """Return the error for a change of all objects where ``stripe_fdw.require_where`` is on.
+
+    Args:
+        resource: of the table.
+        columns: those of the table with which conditions can be pushed down.
+    """
+    filters = [item.column for item in resource.filters]
+    known = [
+        name
+        for name in dict.fromkeys(["id", *(p.column for p in resource.parents), *filters])
+        if name in columns
+    ]
+    return MissingQualError(
+        f'UPDATE and DELETE of "{resource.name}" need a condition that Stripe filters on',
+        detail=f"The setting stripe_fdw.require_where is on, and the plan reads all of {resource.name}."
+        f" Stripe filters by {', '.join(known)}.",
+        hint="EXPLAIN shows what is pushed down; a join may read all where an id for each row would do."
+        " To change rows by other conditions: SET stripe_fdw.require_where = off.",
+    )
+
+
 def _example(resource: Resource, name: str, resources: Mapping[str, Resource]) -> str:
     """Return an example of the column's values, such as ``cus_…``."""
     column = resource.column.get(name)
+    if name == "id":
+        return resource.id_prefix + "..."
     parents = [parent.resource for parent in resource.parents if parent.column == name]
     for reference in (*parents, *(column.references if column else ())):
         referenced = resources.get(reference)

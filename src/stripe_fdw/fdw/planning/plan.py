@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.planning.restrictions import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """The request for one object or list, and the values of those columns that only the request knows."""
 
     request: Request
@@ -20,22 +19,19 @@ class Fetch:
         return str(self.request)
 
 
-@dataclass(frozen=True, slots=True)
-class EmptyResult:
+class EmptyResult(Struct, frozen=True):
     """No row can match, so no request is made."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieve:
+class Retrieve(Struct, frozen=True):
     """Objects by their ids, several at a time."""
 
     fetches: tuple[Fetch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
+class Lists(Struct, frozen=True):
     """One list, or several at a time."""
 
     fetches: tuple[Fetch, ...]
@@ -44,16 +40,14 @@ class Lists:
     deduplicate: bool = False  # more than one of the lists may have an object
 
 
-@dataclass(frozen=True, slots=True)
-class ListThenRetrieve:
+class ListThenRetrieve(Struct, frozen=True):
     """A list, of which the objects with certain ids are wanted; then, by id, those that it did not show."""
 
     listed: Lists
     retrieved: Retrieve
 
 
-@dataclass(frozen=True, slots=True)
-class FanOut:
+class FanOut(Struct, frozen=True):
     """A list inside each of the objects of another plan."""
 
     parents: ReadPlan
@@ -63,25 +57,28 @@ class FanOut:
     deduplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A query of the search API, whose results may be a minute old."""
+class Search(Struct, frozen=True):
+    """Queries of the search API, whose index lags behind: objects may be as they were, or be missing."""
 
-    fetch: Fetch
+    fetches: tuple[Fetch, ...]  # several may find an object
 
 
-@dataclass(frozen=True, slots=True)
-class Previews:
+class Previews(Struct, frozen=True):
     """Objects that Stripe computes when they are requested."""
 
     fetches: tuple[Fetch, ...]
 
 
-Access = EmptyResult | Retrieve | Lists | ListThenRetrieve | FanOut | Search | Previews
+class Held(Struct, frozen=True):
+    """Objects inside others: those that each answer, or each object of its list, holds."""
+
+    fetches: tuple[Fetch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPlan:
+Access = EmptyResult | Retrieve | Lists | ListThenRetrieve | FanOut | Search | Previews | Held
+
+
+class ReadPlan(Struct, frozen=True):
     """The requests that answer a query on a resource."""
 
     resource: str
@@ -92,3 +89,14 @@ class ReadPlan:
     limit: int | None = None  # how many rows are likely to be read; a hint
     expanded: tuple[str, ...] = ()  # what the requests expand
     not_expanded: tuple[str, ...] = ()  # what the query names, and only a request for one object could expand
+
+
+def first_endpoint(plan: ReadPlan) -> str:
+    """Return the endpoint of the plan's first request; "" where it has none."""
+    match plan.access:
+        case EmptyResult():
+            return ""
+        case ListThenRetrieve(listed):
+            return listed.fetches[0].request.endpoint
+        case access:
+            return access.fetches[0].request.endpoint

@@ -7,14 +7,18 @@ returns fewer.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from stripe_fdw.api.request import PAGE, Request
-from stripe_fdw.catalog.model import Filter, Resource
+from stripe_fdw.catalog.model import Filter, Kind, Resource
 from stripe_fdw.fdw.planning.expansions import Expansions, expanded_access, expansions
 from stripe_fdw.fdw.planning.limit import first_page_limit
 from stripe_fdw.fdw.planning.missing_quals import (
     MissingParameter,
+    missing_holder_error,
+    missing_id_error,
     missing_parameters,
     missing_preview_qual_error,
     missing_qual_error,
@@ -24,6 +28,7 @@ from stripe_fdw.fdw.planning.plan import (
     EmptyResult,
     FanOut,
     Fetch,
+    Held,
     Lists,
     Previews,
     ReadPlan,
@@ -34,6 +39,7 @@ from stripe_fdw.fdw.planning.pushdown import (
     Parameters,
     PushedParameter,
     fetches,
+    list_name,
     parent_parameter,
     placeholders,
     pushed_parameters,
@@ -47,7 +53,9 @@ from stripe_fdw.fdw.planning.restrictions import (
     range_of,
     value_sets,
 )
-from stripe_fdw.fdw.planning.search_query import search_query
+from stripe_fdw.fdw.planning.search_query import search_queries
+from stripe_fdw.fdw.planning.timestamps import range_of_timestamps
+from stripe_fdw.fdw.planning.unlisted import held_fetches
 
 
 def plan_read(
@@ -89,8 +97,7 @@ def plan_read(
     return planner.plan(use_search)
 
 
-@dataclass(slots=True)
-class _ReadPlanner:
+class _ReadPlanner(Struct):
     resource: Resource
     quals: tuple[Qual, ...]
     value_sets: dict[str, ValueSet]  # by column
@@ -109,12 +116,16 @@ class _ReadPlanner:
         by_id = self.retrieve()
         if by_id is not None:
             return by_id
+        if self.resource.holders:
+            return self.held()
+        if not self.resource.list_path:
+            raise missing_id_error(self.resource, self.resources)
         pushed = pushed_parameters(self.resource, self.value_sets)
         for parameter in pushed:
             if not parameter.groups:
                 self.push(parameter)
                 return self.finish(EmptyResult(f"no {parameter.column} can have this value"))
-        search = self.search() if use_search and not pushed and not self.resource.parents else None
+        search = self.search(pushed) if use_search and not self.resource.parents else None
         return search or self.lists(pushed)
 
     def contradiction(self) -> str:
@@ -164,9 +175,10 @@ class _ReadPlanner:
             for parent, name in zip(parents, names, strict=False)
         ]
         pushed = [parameter for parameter in in_path if parameter is not None]
-        if len(pushed) < len(parents) or not all(map(fits_path, ids.values)):
+        values = tuple(filter(fits_path, ids.values))
+        if len(pushed) < len(parents) or (self.resource.is_listed and len(values) < len(ids.values)):
             return None  # such an id may exist, but cannot be part of a path: the list has it
-        pushed.append(PushedParameter(names[-1], "id", tuple((value,) for value in ids.values), in_path=True))
+        pushed.append(PushedParameter(names[-1], "id", tuple((value,) for value in values), in_path=True))
         for parameter in pushed:
             self.push(parameter)
         if not all(parameter.groups for parameter in pushed):
@@ -196,6 +208,8 @@ class _ReadPlanner:
         if missing:
             return self.fan_out(missing, pushed, params)
         list_fetches = self.list_fetches(pushed, params)
+        if self.resource.single:
+            return self.finish(Retrieve(tuple(list_fetches)))
         return self.finish(
             Lists(
                 tuple(list_fetches),
@@ -209,7 +223,7 @@ class _ReadPlanner:
         """Return the fetches of the lists, and of those further lists that show what the first ones hide."""
         sent_names = {parameter.parameter for parameter in pushed}
         sent_names |= {name for parameter in pushed for name, _ in parameter.extra_parameters}
-        defaults = {name: value for name, value in self.resource.defaults if name not in sent_names}
+        defaults = {name: v for name, v in self.resource.defaults if list_name(name) not in sent_names}
         variants = [defaults]
         for further in self.resource.further_lists:
             if not sent_names & {name for name, _ in further}:
@@ -229,7 +243,11 @@ class _ReadPlanner:
         for item in self.resource.filters:
             column = self.resource.column.get(item.column)
             if item.range and column is not None and item.column not in pushed_columns:
-                interval = range_of(self.quals, column)
+                interval = (
+                    range_of_timestamps(self.quals, column)
+                    if column.kind is Kind.TIMESTAMP
+                    else range_of(self.quals, column)
+                )
                 if interval.quals:
                     ranges.append((item, interval))
         return ranges
@@ -255,7 +273,9 @@ class _ReadPlanner:
         """Return the parameter for the number of objects of the first page; none of a list without pages."""
         if not self.resource.paged:
             return ()
-        first = first_page_limit(self.resource, self.quals, self.pushed_quals, self.limit)
+        # The next pages of version 2 of the API have as many objects as the first.
+        limit = None if self.resource.is_version_2 else self.limit
+        first = first_page_limit(self.resource, self.quals, self.pushed_quals, limit)
         return (("limit", str(first)),)
 
     # -- lists inside objects -------------------------------------------------------------------------------
@@ -266,7 +286,7 @@ class _ReadPlanner:
         """Plan the list inside each object of the parent that has the missing parameter's ids."""
         first = missing[0]
         parent = self.resources.get(first.parents[0]) if len(first.parents) == 1 else None
-        if len(missing) > 1 or parent is None or parent is self.resource or parent.preview:
+        if len(missing) > 1 or parent is None or parent is self.resource or not parent.is_listed:
             columns = [parameter.column for parameter in missing]
             raise missing_qual_error(self.resource, columns, self.resources)
         parent_quals = [
@@ -275,7 +295,7 @@ class _ReadPlanner:
             if grandparent.column in self.value_sets
             for qual in self.value_sets[grandparent.column].quals
         ]
-        limit = None if self.limit is None else PAGE
+        limit = None if self.limit is None else parent.page_size
         parents = plan_read(parent, parent_quals, limit=limit, resources=self.resources)
         placeholder = Unknown("{" + first.parameter + "}")
         parent_id = PushedParameter(first.parameter, first.column, ((placeholder,),), in_path=first.in_path)
@@ -289,16 +309,34 @@ class _ReadPlanner:
             )
         )
 
+    # -- objects inside others ------------------------------------------------------------------------------
+
+    def held(self) -> ReadPlan:
+        holders = self.resource.holders
+        columns = [name for name in dict.fromkeys(item.column for item in holders) if name in self.value_sets]
+        if not columns:
+            raise missing_holder_error(self.resource, self.resources)
+        value_set = self.value_sets[columns[0]]
+        self.pushed_quals.extend(value_set.quals)
+        found = held_fetches(self.resource, value_set)
+        return self.finish(Held(found) if found else EmptyResult("no object has such an id"))
+
     # -- search and previews --------------------------------------------------------------------------------
 
-    def search(self) -> ReadPlan | None:
-        search = search_query(self.resource, self.quals)
-        if search is None:
+    def search(self, pushed: list[PushedParameter]) -> ReadPlan | None:
+        """Plan a search, unless a list has few objects: it is as fast, and never behind."""
+        columns = [self.resource.column[parameter.column] for parameter in pushed]
+        if any(parameter.is_constant for parameter in pushed) or any(
+            column.is_selective for column in columns
+        ):
             return None
-        query, pushed_quals = search
-        self.pushed_quals.extend(pushed_quals)
-        params = {"query": query, "limit": PAGE}
-        return self.finish(Search(Fetch(Request.of("GET", self.resource.search_path, params))))
+        search = search_queries(self.resource, self.quals)
+        if search is None or (pushed and not search.selective):
+            return None
+        self.pushed_quals.extend(search.quals)
+        path = self.resource.search_path
+        requests = [Request.of("GET", path, {"query": query, "limit": PAGE}) for query in search.queries]
+        return self.finish(Search(tuple(map(Fetch, requests))))
 
     def previews(self) -> ReadPlan:
         pushed = pushed_parameters(self.resource, self.value_sets)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Final
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Filter, Kind, Parent, Resource
@@ -19,8 +20,7 @@ _MAX_VALUES: Final = 50  # in one request, where Stripe documents no limit
 Parameters = Sequence[tuple[str, str]]
 
 
-@dataclass(slots=True)
-class PushedParameter:
+class PushedParameter(Struct):
     """A parameter, the column whose quals it expresses, and its values: a request for each group of them."""
 
     parameter: str
@@ -133,6 +133,11 @@ def fetches(
         request = Request(method, endpoint, path, (*sent, *params, *last))
         combinations.append(Fetch(request, constant_columns))
     return combinations
+
+
+def list_name(parameter: str) -> str:
+    """Return the name of a parameter's list for one of its elements: ``statuses`` for ``statuses[0]``."""
+    return re.sub(r"\[\d+\]$", "", parameter)
 
 
 def placeholders(path: str) -> list[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.errors import TooManyValuesError
@@ -30,8 +31,7 @@ MAX_VALUES: Final = 20_000
 """Values of one list that are planned with: more of them would keep a backend busy while a cancel waits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A value that EXPLAIN does not know: it prints as its text (``$1``, ``<orgs.stripe_id>``)."""
 
     text: str = "<join value>"
@@ -40,38 +40,45 @@ class Unknown:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Qual:
+class Qual(Struct, frozen=True):
     """``column operator value``.
 
     The operator is Postgres's own name (``=``, ``<>``, ``<``, ``~~``) with one value, ``= any`` or ``<> all``
     with a tuple (which may hold None), ``is null`` or ``is not null`` with None. A boolean column by itself
     is ``= True``, its negation ``= False``. Any other operator with None compares with NULL, and so does
     ``<> all`` with a tuple that holds None: no row meets such a qual.
+
+    With a ``path`` the left side is the text inside the column's JSON: ``column -> 'first' ->> 'last'``. The
+    operator is then ``=`` or ``= any``, and the values are texts.
     """
 
     column: str
     operator: str
     value: object = None
+    path: tuple[str, ...] = ()
 
     @property
     def is_never_true(self) -> bool:
         """True if no row can meet it. All operators that the host passes are strict."""
         if self.operator == "<> all" and isinstance(self.value, tuple):
             return None in self.value
+        if self.path and self.operator == ANY and isinstance(self.value, tuple):
+            return not any(item is not None for item in self.value)
         return self.value is None and self.operator not in ("is null", "is not null")
 
     def __str__(self) -> str:
+        left = self.column
+        for number, key in enumerate(self.path, 1):
+            left += f" {'->>' if number == len(self.path) else '->'} {quote_literal(key)}"
         if self.operator in ("is null", "is not null"):
-            return f"{self.column} {self.operator.upper()}"
+            return f"{left} {self.operator.upper()}"
         if self.operator in (ANY, "<> all"):
             word = "ANY" if self.operator == ANY else "ALL"
-            return f"{self.column} {self.operator.split()[0]} {word} ({_literals(self.value)})"
-        return f"{self.column} {self.operator} {literal(self.value)}"
+            return f"{left} {self.operator.split()[0]} {word} ({_literals(self.value)})"
+        return f"{left} {self.operator} {literal(self.value)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(Struct, frozen=True):
     """One key of an ORDER BY."""
 
     column: str
@@ -140,9 +147,9 @@ def _too_many(count: int) -> TooManyValuesError:
 
 def _normalised(qual: Qual, kind: Kind) -> Qual | None:
     operator, value = qual.operator, qual.value
-    if isinstance(value, Unknown):
-        return qual
-    if value is None:
+    if qual.path:
+        return _inside_json(qual) if kind is Kind.JSON else None
+    if value is None or isinstance(value, Unknown):
         return qual
     if operator in (ANY, "<> all"):
         items = _items(value, kind)
@@ -153,6 +160,18 @@ def _normalised(qual: Qual, kind: Kind) -> Qual | None:
     if kind is Kind.BOOLEAN and operator == "<>" and converted is not None:
         return Qual(qual.column, EQUAL, not converted)
     return None if converted is None else Qual(qual.column, operator, converted)
+
+
+def _inside_json(qual: Qual) -> Qual | None:
+    """Return a qual on a text inside JSON; None if its meaning is not certain."""
+    if qual.operator == EQUAL and isinstance(qual.value, str | Unknown | None):
+        return qual
+    if qual.operator == ANY and isinstance(qual.value, Unknown):
+        return qual
+    if qual.operator == ANY and isinstance(qual.value, list | tuple):
+        is_text = all(isinstance(item, str | None) for item in qual.value)
+        return replace(qual, value=tuple(qual.value)) if is_text else None
+    return None
 
 
 def _containment(qual: Qual) -> Qual | None:
@@ -185,7 +204,7 @@ def convert(value: object, kind: Kind) -> str | int | bool | Decimal | datetime 
             return _integer(value)
         case Kind.DECIMAL:
             return _decimal(value)
-        case Kind.TIME:
+        case Kind.TIME | Kind.TIMESTAMP:
             return _time(value)
         case _:
             return None

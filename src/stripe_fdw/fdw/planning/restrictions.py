@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripe_fdw import object_ids
 from stripe_fdw.api.request import Scalar
@@ -17,14 +19,13 @@ from stripe_fdw.fdw.planning.quals import ANY, EQUAL, LOWER, RANGES, Qual, Unkno
 MAX_VALUE_LENGTH: Final = object_ids.MAX_ID_LENGTH  # characters; texts that are filtered by have at most 512
 _LATEST: Final = 2**32 - 1  # seconds since the epoch (the year 2106): Stripe accepts no later times
 _ID: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{{0,{MAX_VALUE_LENGTH - 1}}}")
-_PARAMETER_SUFFIXES: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+PARAMETER_SUFFIXES: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 
 Value = Scalar | Unknown
 _Bound = tuple[int, str]  # a whole number, and the operator to express it with
 
 
-@dataclass(frozen=True, slots=True)
-class ValueSet:
+class ValueSet(Struct, frozen=True):
     """The values of which a column must have one. Without values no row can match."""
 
     column: str
@@ -47,7 +48,9 @@ def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, V
     sets: dict[str, ValueSet] = {}
     for qual in quals:
         column = columns.get(qual.column)
-        if qual.operator not in (EQUAL, ANY) or column is None or column.units_per_second != 1:
+        if qual.operator not in (EQUAL, ANY) or qual.path or column is None or column.units_per_second != 1:
+            continue
+        if column.kind is Kind.TIMESTAMP:  # finer than a second; no filter takes a value of it
             continue
         values = tuple(dict.fromkeys(value for value in _api_values(qual) if value is not None))
         earlier = sets.get(qual.column)
@@ -55,6 +58,30 @@ def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, V
             _intersection(earlier, values, qual) if earlier else ValueSet(qual.column, values, (qual,))
         )
     return sets
+
+
+def unknown_values(resource: Resource, quals: Sequence[Qual]) -> dict[str, list[str]]:
+    """Return the values that conditions compare a column with and that are not known, by column.
+
+    Args:
+        resource: of the table.
+        quals: normalised quals.
+    """
+    found: dict[str, list[str]] = {}
+    for qual in quals:
+        column = resource.column.get(qual.column)
+        if column is None or not column.values or qual.path or qual.operator not in (EQUAL, ANY):
+            continue
+        accepted = resource.filter[qual.column].values if qual.column in resource.filter else ()
+        compared = qual.value if isinstance(qual.value, tuple) else (qual.value,)
+        unknown = [
+            value
+            for value in compared
+            if isinstance(value, str) and value not in column.values and value not in accepted
+        ]
+        if unknown:
+            found.setdefault(qual.column, []).extend(unknown)
+    return found
 
 
 def possible_values(resource: Resource, value_set: ValueSet, resources: Mapping[str, Resource]) -> ValueSet:
@@ -106,8 +133,7 @@ def api_value(value: object) -> Value | None:
     return value if isinstance(value, str | int | bool | Unknown) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """The whole numbers (for times: Unix seconds) between which a column lies, both ends included."""
 
     lowest: int | None = None
@@ -131,7 +157,7 @@ def range_of(quals: Sequence[Qual], column: Column) -> Range:
         if qual.column != column.name or qual.operator not in RANGES:
             continue
         if isinstance(qual.value, Unknown):
-            unknown[_PARAMETER_SUFFIXES[qual.operator]] = str(qual.value)
+            unknown[PARAMETER_SUFFIXES[qual.operator]] = str(qual.value)
             used_quals.append(qual)
             continue
         bound = _bound(qual)
@@ -175,7 +201,7 @@ def _parameter(bound: _Bound | None) -> tuple[str, str]:
     if bound is None:
         return "", ""
     number, operator = bound
-    return _PARAMETER_SUFFIXES[operator], str(number - {">": 1, "<": -1}.get(operator, 0))
+    return PARAMETER_SUFFIXES[operator], str(number - {">": 1, "<": -1}.get(operator, 0))
 
 
 def _accepted_times(lower: _Bound | None, upper: _Bound | None) -> tuple[_Bound | None, _Bound | None]:

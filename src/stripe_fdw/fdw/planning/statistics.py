@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from stripe_fdw.catalog.model import Column, Kind, Resource
+from msgspec import Struct
+
+from stripe_fdw.catalog.model import Column, Resource
 from stripe_fdw.fdw.planning.plan import FanOut, Lists, ReadPlan
 from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, RANGES, Unknown
@@ -23,6 +24,7 @@ from stripe_fdw.shared.memory import shared_memory
 from stripe_fdw.shared.ratios import Ratio
 
 _MAX_VALUES: Final = 100.0  # of a column: beyond it, later values make earlier ones count less
+_MAX_ANSWERS: Final = 50.0  # beyond it, later answers make the times of earlier ones count less
 _RECENT_SECONDS: Final = 600.0  # a range that ends before that says nothing of how fast objects come now
 
 
@@ -37,13 +39,7 @@ def statistics_account(options: Mapping[str, str]) -> str:
     return blake2b("\n".join(values).encode(), digest_size=12).hexdigest()
 
 
-def is_selective(column: Column) -> bool:
-    """Return True if few objects share a value of the column: ids and free texts, unlike states and flags."""
-    return column.kind is Kind.REFERENCE or (column.kind is Kind.TEXT and not column.values)
-
-
-@dataclass(frozen=True, slots=True)
-class AllRows:
+class AllRows(Struct, frozen=True):
     """The observation of a scan of all rows of a table."""
 
 
@@ -79,6 +75,24 @@ class TableStatistics:
         """Return how many objects a second have been created recently; None if not known."""
         return self._read("creation rate")
 
+    def counted_columns(self) -> list[Column]:
+        """Return the columns of which a nested loop may ask for single values, so that their values count."""
+        columns = [self._resource.column.get(item.column) for item in self._resource.filters if item.equal]
+        return [column for column in columns if column is not None and column.path and column.is_selective]
+
+    def record_values(self, column: Column, rows: int, values: int) -> None:
+        """Learn from all rows of the table how many have a value of the column, of how many values."""
+        if values:
+            self._learn(self._value_key(column, ""), rows, values, values)
+
+    def answer_seconds(self, *, single: bool) -> float | None:
+        """Return the average seconds to an answer, with a ``single`` object or a page; None if not known."""
+        return self._read(_answers(single))
+
+    def record_answers(self, answers: int, seconds: float, *, single: bool) -> None:
+        """Learn from answers that took so many seconds together."""
+        self._learn(_answers(single), seconds, answers, _MAX_ANSWERS)
+
     def observation(self, plan: ReadPlan) -> Observation | None:
         """Return what the rows of the plan are, if a scan that reads all of them is worth recording."""
         if not isinstance(plan.access, Lists | FanOut):
@@ -90,10 +104,10 @@ class TableStatistics:
             return None
         column = self._resource.column[columns.pop()]
         if all(qual.operator in (EQUAL, ANY) for qual in plan.pushed):
-            value_set = value_sets(plan.pushed, {column.name: column})[column.name]
-            values = value_set.values
+            value_set = value_sets(plan.pushed, {column.name: column}).get(column.name)
+            values = value_set.values if value_set else ()  # none of a time that is sent as a range
             are_known = values and not any(isinstance(value, Unknown) for value in values)
-            return value_set if are_known and (is_selective(column) or len(values) == 1) else None
+            return value_set if are_known and (column.is_selective or len(values) == 1) else None
         if column.name == "created" and all(qual.operator in RANGES for qual in plan.pushed):
             return range_of(plan.pushed, column)
         return None
@@ -124,10 +138,14 @@ class TableStatistics:
 
     def _value_key(self, column: Column, value: Value) -> str:
         key = f"rows per {column.name}"
-        return key if is_selective(column) else f"{key}={parameter_text(value)}"
+        return key if column.is_selective else f"{key}={parameter_text(value)}"
 
     def _read(self, key: str) -> float | None:
         return _ratio(f"{self._prefix}|{key}").read()
 
     def _learn(self, key: str, amount: float, of: float, most: float) -> None:
         _ratio(f"{self._prefix}|{key}").learn(amount, of, most)
+
+
+def _answers(single: bool) -> str:
+    return "seconds per object" if single else "seconds per page"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Resource

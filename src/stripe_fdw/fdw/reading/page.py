@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import Object
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectPage:
+class ObjectPage(Struct, frozen=True):
     """Some objects, and the values of those columns that only their request knows."""
 
     objects: list[Object]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api import pages
@@ -20,8 +22,7 @@ _OF_ACCOUNT = "/v1/accounts/{account}"
 _RANGE_SUFFIXES = ("[gt]", "[gte]", "[lt]", "[lte]")
 
 
-@dataclass(frozen=True, slots=True)
-class WiderList:
+class WiderList(Struct, frozen=True):
     """A list without the filter that Stripe refused, and the values that its objects are filtered by here."""
 
     request: Request

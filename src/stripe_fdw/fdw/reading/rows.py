@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+
+from msgspec import Struct
 
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind, Resource
@@ -27,8 +28,7 @@ class _WrongTypeError(ValueError):
     """A value does not have the type of its field."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowMaker:
+class RowMaker(Struct, frozen=True):
     """Makes rows with certain columns from a resource's objects."""
 
     columns: tuple[tuple[str, Extract, Convert], ...]
@@ -89,16 +89,16 @@ def row_maker(
 
 def _conversion(kind: Kind, type_name: str) -> Convert:
     if type_name in TEXT_TYPES:
-        return {Kind.TIME: _time_text, Kind.BOOLEAN: _boolean_text, Kind.JSON: _json_text}.get(kind, _text)
+        return _TEXT_CONVERSIONS.get(kind, _text)
     if type_name in INTEGER_TYPES:
         return _integer
     if type_name in FLOAT_TYPES:
         return _float
     if type_name in NUMERIC_TYPES:
         return _decimal
-    if kind is Kind.TIME and type_name != "timestamp with time zone":
+    if kind in (Kind.TIME, Kind.TIMESTAMP) and type_name != "timestamp with time zone":
         return _time_text
-    return {Kind.JSON: _json, Kind.TIME: _time, Kind.BOOLEAN: _boolean}.get(kind, _text)
+    return _CONVERSIONS.get(kind, _text)
 
 
 _NONE = type(None)
@@ -212,11 +212,19 @@ def _time_text_value(value: int | datetime | None) -> str | None:
 def _json(values: list[Any]) -> list[Any]:
     texts = [None if value is None else exact_json.dumps(value) for value in values]
     # jsonb takes no U+0000 either. Backslashes are rare and quickly found. "u0000" after an escaped backslash
-    # is no such character, but converting the value again does no harm.
+    # is no such character, but converting the value again gives the same.
     all_texts = b"".join(filter(None, texts))
     if b"\\" in all_texts and b"\\u0000" in all_texts:
         return [None if value is None else exact_json.dumps(_without_nul(value)) for value in values]
     return texts
+
+
+_CONVERSIONS: Final[Mapping[Kind, Convert]] = {
+    Kind.JSON: _json,
+    Kind.TIME: _time,
+    Kind.TIMESTAMP: _time,
+    Kind.BOOLEAN: _boolean,
+}
 
 
 def json_bytes(value: Any) -> bytes:
@@ -228,6 +236,14 @@ def json_bytes(value: Any) -> bytes:
 
 def _json_text(values: list[Any]) -> list[Any]:
     return [None if text is None else text.decode() for text in _json(values)]
+
+
+_TEXT_CONVERSIONS: Final[Mapping[Kind, Convert]] = {
+    Kind.JSON: _json_text,
+    Kind.TIME: _time_text,
+    Kind.TIMESTAMP: _time_text,
+    Kind.BOOLEAN: _boolean_text,
+}
 
 
 def _without_nul(value: Any) -> Any:

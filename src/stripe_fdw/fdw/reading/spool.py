@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from tempfile import SpooledTemporaryFile
 from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -93,8 +92,10 @@ def _materialized(pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
     if second is None:
         yield first
         return
+    import tempfile  # takes some milliseconds of a session's first query
+
     stored = []
-    with SpooledTemporaryFile(max_size=_MAX_MEMORY) as file:
+    with tempfile.SpooledTemporaryFile(max_size=_MAX_MEMORY) as file:
         for page in chain((first, second), pages):
             stored.append((file.write(orjson.dumps(page.objects)), page.constant_columns))
         file.seek(0)

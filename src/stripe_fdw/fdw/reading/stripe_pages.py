@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from stripe_fdw.api import pages, slices
 from stripe_fdw.api.client import Client
@@ -16,6 +17,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import ActiveReader
+from stripe_fdw.fdw.reading.held_objects import held_objects, holder_of, wrapped
 from stripe_fdw.fdw.reading.refused_expansions import add_expansion_hint
 from stripe_fdw.fdw.reading.refused_filters import (
     is_missing_reference,
@@ -25,24 +27,28 @@ from stripe_fdw.fdw.reading.refused_filters import (
     without_refused_filter,
 )
 
-FetchMode = Literal["object", "list", "slices"]
-"""One object; a list page by page; or a list cut by ``created`` into slices that are read in parallel."""
+FetchMode = Literal["object", "list", "slices", "held"]
+"""One object; a list page by page; a list cut by ``created`` into slices that are read in parallel; or the
+objects that an object, or each object of a list, holds."""
 
 _NO_PREVIEW = frozenset({"invoice_upcoming_none"})  # error codes of an invoice that will not come
 
 
-@dataclass(frozen=True, slots=True)
-class StripePages:
+class StripePages(Struct, frozen=True):
     """An object or list of Stripe's: a page source (``cache.page_buffer.PageSource``)."""
 
     client: Client
     request: Request
     resource: Resource
     mode: FetchMode
+    ahead: bool = False  # the first request is sent before a reader waits for it, whatever the mode
 
     def open(self, reader: ActiveReader, after: Objects) -> OpenStripePages:
         """Request the pages that come after the last of these objects, or all pages if there are none."""
-        first = None if after or self.mode == "slices" else self.client.submit(self.request)
+        first = None
+        if not after and (self.ahead or self.mode != "slices"):
+            is_whole = self.mode == "slices"
+            first = self.client.submit(slices.first_request(self.request) if is_whole else self.request)
         return OpenStripePages(self._read(self.request, reader, after, first), first)
 
     def _read(
@@ -88,11 +94,22 @@ class StripePages:
                     yield [item for item in objects if wider.matches(item)]
             return
         while response is not None:
-            objects = pages.objects(response, request) if is_list else [response.body]
             # Lists do not show deleted objects. A retrieve answers with a stub of a deleted object.
-            if is_list or not response.body.get("deleted"):
-                yield objects
+            if not response.body.get("deleted"):
+                yield self._objects(response, request)
             response = next(responses, None)
+
+    def _objects(self, response: Response, request: Request) -> Objects:
+        """Return the objects of a response."""
+        if self.mode == "held":
+            holder = holder_of(self.resource, request)
+            shown = pages.objects(response, request) if holder.is_list else [response.body]
+            return [item for each in shown for item in held_objects(holder, each)]
+        if self.mode != "object":
+            return pages.objects(response, request)
+        if self.resource.wraps:
+            return [wrapped(self.resource, request, response.body)]
+        return [response.body]
 
     def _responses(
         self,
@@ -103,9 +120,10 @@ class StripePages:
     ) -> Iterator[Response]:
         if self.mode == "slices":
             return slices.read_slices(
-                self.client, request, check=reader.check, on_response=reader.add_response
+                self.client, request, check=reader.check, on_response=reader.add_response, first=first
             )
-        if self.mode == "object":
+        is_held = self.mode == "held"
+        if self.mode == "object" or (is_held and not holder_of(self.resource, request).is_list):
             return _single(first or self.client.submit(request), reader)
         return pages.read_pages(
             self.client,
@@ -113,7 +131,7 @@ class StripePages:
             check=reader.check,
             on_response=reader.add_response,
             cursor=self.resource.cursor_field,
-            paged=self.resource.paged,
+            paged=self.resource.paged or is_held,
             first=first if first or after else self.client.submit(request),
             after=pages.cursors(after, self.resource.cursor_field),
         )

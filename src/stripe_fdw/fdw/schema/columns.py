@@ -29,6 +29,7 @@ _ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.DECIMAL: NUMERIC_TYPES | FLOAT_TYPES | TEXT_TYPES,
     Kind.FLOAT: FLOAT_TYPES | NUMERIC_TYPES | TEXT_TYPES,
     Kind.TIME: _TIME_TYPES | TEXT_TYPES | {"bigint"},
+    Kind.TIMESTAMP: _TIME_TYPES | TEXT_TYPES,
     Kind.JSON: _JSON_TYPES | TEXT_TYPES,
 }
 _COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {

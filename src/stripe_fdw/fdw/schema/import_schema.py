@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
@@ -22,6 +23,7 @@ WRITTEN_TABLE: Final = "_written"
 VIEW_WRITE_TABLE: Final = "_view_write"
 ACCOUNT_TABLE: Final = "_account"
 LOST_WRITE_TABLE: Final = "_lost_write"
+CHECK_TABLE: Final = "_check"
 Restriction = Literal["limit to", "except"] | None
 
 FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
@@ -59,16 +61,25 @@ FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("key", "text"),
         ("sent_at", "timestamp with time zone"),
     ),
+    CHECK_TABLE: (
+        ("version", "text"),
+        ("python", "text"),
+        ("shared_directory", "text"),
+        ("shared_error", "text"),
+        ("livemode", "boolean"),
+        ("account_id", "text"),
+        ("answered_at", "timestamp with time zone"),
+    ),
 }
-"""The columns of the tables behind functions, those of users and of triggers."""
+"""The columns of the tables behind functions, those of users, of triggers and of commands."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedTable:
+class ImportedTable(Struct, frozen=True):
     """A foreign table that an import creates: its name, and its columns with their types."""
 
     name: str
     columns: tuple[tuple[str, str], ...]
+    not_null: frozenset[str] = frozenset()  # columns without NULL in the rows that are read
 
     @property
     def options(self) -> dict[str, str]:
@@ -107,7 +118,7 @@ def _tables_of_schema(catalog: Catalog, schema: str) -> list[ImportedTable]:
             sqlstate=sqlstates.FDW_SCHEMA_NOT_FOUND,
         )
     tables = [
-        ImportedTable(resource.name, column_definitions(resource))
+        ImportedTable(resource.name, column_definitions(resource), not_null_columns(resource))
         for resource in catalog.resources
         if schema in (EVERYTHING, resource.area)
     ]
@@ -135,6 +146,15 @@ def column_definitions(resource: Resource) -> tuple[tuple[str, str], ...]:
     return tuple(columns)
 
 
+def not_null_columns(resource: Resource) -> frozenset[str]:
+    """Return the columns that are declared NOT NULL: the id, which tools take for the key of the table.
+
+    Postgres checks no constraint of a foreign table, so an INSERT may leave it to Stripe.
+    """
+    column = resource.column.get("id")
+    return frozenset() if column is None or column.nullable or resource.preview else frozenset({"id"})
+
+
 def import_statements(
     schema: str, server: str, options: Mapping[str, str], restriction: Restriction, names: Sequence[str]
 ) -> list[str]:
@@ -145,7 +165,10 @@ def import_statements(
 
 def create_statement(table: ImportedTable, server: str) -> str:
     """Return the CREATE FOREIGN TABLE command, without a schema: IMPORT FOREIGN SCHEMA sets it."""
-    definitions = ",\n  ".join(f"{quote_identifier(name)} {type_name}" for name, type_name in table.columns)
+    definitions = ",\n  ".join(
+        f"{quote_identifier(name)} {type_name}{' NOT NULL' if name in table.not_null else ''}"
+        for name, type_name in table.columns
+    )
     options = ", ".join(
         f"{quote_identifier(name)} {quote_literal(value)}" for name, value in table.options.items()
     )

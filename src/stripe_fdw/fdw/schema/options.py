@@ -6,9 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
@@ -26,6 +27,7 @@ VALID: Final[Mapping[OptionContext, tuple[str, ...]]] = {
     "wrapper": (),
     "server": (
         "api_base",
+        "ask_ahead",
         "stripe_account",
         "cache_ttl",
         "max_requests_per_second",
@@ -43,11 +45,11 @@ _KEY: Final = re.compile(r"[\x21-\x7e]+")
 _ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(Struct, frozen=True):
     """The checked options of a server."""
 
     api_base: str = STRIPE
+    ask_ahead: bool = True  # for the next rows of nested loops
     stripe_account: str | None = None
     cache_ttl: float = 0.0  # seconds; 0: no cache
     max_requests_per_second: float | None = None
@@ -63,6 +65,8 @@ class MergedOptions(dict[str, str]):
     """The role whose mapping it is, or that of PUBLIC; empty where the host does not say."""
     server: str = ""
     """The foreign server; empty where the host does not say."""
+    has_usage: bool = False
+    """Whether the role has USAGE on the server, so that it may make a mapping of its own."""
 
 
 def validate_options(context: OptionContext, options: Mapping[str, str]) -> None:
@@ -150,6 +154,7 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
     rate = options.get("max_requests_per_second")
     return ServerOptions(
         api_base=check_api_base(options["api_base"]) if "api_base" in options else STRIPE,
+        ask_ahead=_boolean("ask_ahead", options.get("ask_ahead", "true")),
         stripe_account=account,
         cache_ttl=_number("cache_ttl", options.get("cache_ttl", "0"), 0, 86_400 * 30, "seconds"),
         max_requests_per_second=None
@@ -244,18 +249,26 @@ def _no_mapping(options: Mapping[str, str]) -> AuthenticationError:
         return AuthenticationError(
             f'there is no API key: role "{options.role}" has no user mapping on server "{options.server}"',
             detail=detail,
-            hint=f"CREATE USER MAPPING FOR {role} SERVER {server} OPTIONS (api_key '...');",
+            hint=f"CREATE USER MAPPING FOR {role} SERVER {server} OPTIONS (api_key '...');"
+            + (
+                ""
+                if options.has_usage
+                else " as the server's owner, or as the role itself after"
+                f" GRANT USAGE ON FOREIGN SERVER {server} TO {role};"
+            ),
         )
     return AuthenticationError(
         "there is no API key: the role that reads or writes the table has no user mapping on its server",
         detail="A SECURITY DEFINER function and a materialized view's refresh use their owner's mapping.",
-        hint="CREATE USER MAPPING FOR role SERVER ... OPTIONS (api_key '...');",
+        hint="CREATE USER MAPPING FOR role SERVER ... OPTIONS (api_key '...'); as the server's owner, or as"
+        " the role itself after GRANT USAGE ON FOREIGN SERVER ... TO role;",
     )
 
 
 def _from_file(path: Path) -> Secret:
     try:
-        with path.open("rb") as file:
+        # A FIFO without a writer would hold the backend in open().
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise AuthenticationError(f"api_key_file {path} is not a regular file")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.cache.requester import RequestCost
-from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.durations import TableSize
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.ahead import RequestsAhead
 from stripe_fdw.fdw.reading.scan import Scan
-from stripe_fdw.fdw.writing.plan.explain import PlannedChange
+
+if TYPE_CHECKING:
+    from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
 Lines = list[tuple[str, str]]
 """Lines of EXPLAIN: label and text."""
@@ -19,14 +22,26 @@ Lines = list[tuple[str, str]]
 class Table(Protocol):
     """A foreign table. Holds no state of a scan: several may run at a time."""
 
-    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
-        """Estimate how many rows a scan returns and how many requests it takes. Makes no request."""
+    def size(self, quals: Sequence[Qual]) -> TableSize:
+        """Estimate how many rows a scan returns and how long it takes. Makes no request."""
 
     def width(self, columns: Sequence[str]) -> int:
         """Estimate how many bytes a row of these columns has."""
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         """Return the columns that a nested loop may ask value by value, and the rows per value."""
+
+    def rows_per_value(self) -> list[tuple[str, float]]:
+        """Return columns, each with the estimated number of rows that share a value of it."""
+
+    def rows_ahead(self) -> int:
+        """Return for how many outer rows a nested loop may send requests ahead; 0 for none."""
+
+    def requests_ahead(self, fresh: bool) -> RequestsAhead | None:
+        """Return what sends a nested loop's requests ahead, for scans that are ``fresh`` or not.
+
+        None where ``rows_ahead`` is 0. Raises AuthenticationError if the role that reads has no user mapping.
+        """
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """Return the leading part of the sort order that scans deliver."""
@@ -63,6 +78,16 @@ class Table(Protocol):
             MissingQualError: the table needs a qual that is not there.
             AuthenticationError: the role that reads has no user mapping.
         """
+
+    def require_condition(self, quals: Sequence[Qual]) -> None:
+        """Check that a scan of rows that are then changed has a condition that Stripe filters on.
+
+        Raises:
+            MissingQualError: it would read all of Stripe's objects of its kind.
+        """
+
+    def refuse_write(self, command: str) -> None:
+        """Raise the error for an INSERT, UPDATE or DELETE for which Stripe has no operation."""
 
     def row_identity(self) -> tuple[str, ...]:
         """Return the columns of a row as it was read that ``update_row`` and ``delete_row`` need."""

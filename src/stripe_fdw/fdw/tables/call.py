@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, cast
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from stripe_fdw import exact_json, sqlstates
-from stripe_fdw.api.request import VERSION_2, Method, Request
+from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import VERSION_2
 from stripe_fdw.errors import MissingQualError, StripeFdwError
 from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
@@ -37,16 +40,14 @@ class CallError(StripeFdwError):
     default_sqlstate = sqlstates.INVALID_PARAMETER_VALUE
 
 
-@dataclass(frozen=True, slots=True)
-class ReadCall:
+class ReadCall(Struct, frozen=True):
     """The request of an operation that reads, and the arguments of the call, which its row repeats."""
 
     request: Request
     arguments: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class WriteCall:
+class WriteCall(Struct, frozen=True):
     """The plan of an operation that writes, and the arguments of the call, which its row repeats."""
 
     plan: RowPlan
@@ -60,7 +61,8 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
         MissingQualError: method or path is missing.
         CallError: Stripe has no such operation, or it writes, or the parameters are no JSON object.
     """
-    values_by_column = {qual.column: qual.value for qual in quals if qual.operator == EQUAL}
+    equal = [qual for qual in quals if qual.operator == EQUAL and not qual.path]
+    values_by_column = {qual.column: qual.value for qual in equal}
     for name in _ARGUMENTS:
         if name in values_by_column and values_by_column[name] is None:
             return None

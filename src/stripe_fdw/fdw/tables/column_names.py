@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
@@ -14,8 +16,7 @@ COLUMN_NAME: Final = "column_name"
 """The option of a column that names the catalog's column, where the column has another name."""
 
 
-@dataclass(slots=True)
-class CatalogColumn:
+class CatalogColumn(Struct):
     """A column of the foreign table under the name that the catalog has for it."""
 
     column_name: str
@@ -33,8 +34,7 @@ def _named(definition: ColumnDefinition, name: str) -> ColumnDefinition:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnNames:
+class ColumnNames(Struct, frozen=True):
     """Translates between a table's own column names and the catalog's."""
 
     to_catalog: Mapping[str, str]

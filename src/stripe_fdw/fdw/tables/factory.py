@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
@@ -12,6 +11,7 @@ from stripe_fdw.fdw.backend.hosting import Definitions
 from stripe_fdw.fdw.schema.import_schema import (
     ACCOUNT_TABLE,
     CALL_TABLE,
+    CHECK_TABLE,
     FUNCTION_TABLES,
     INVALIDATION_TABLE,
     LOST_WRITE_TABLE,
@@ -22,21 +22,9 @@ from stripe_fdw.fdw.schema.options import check_merged_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Table
 from stripe_fdw.fdw.tables.column_names import ColumnNames
-from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
-from stripe_fdw.fdw.tables.lost_writes import LostWriteTable
 from stripe_fdw.fdw.tables.renamed import RenamedTable
 from stripe_fdw.fdw.tables.resource import ResourceTable
-from stripe_fdw.fdw.tables.written import AccountTable, ViewWriteTable, WrittenTable
 from stripe_fdw.suggestions import closest_names
-
-_FUNCTION_TABLES: Final[Mapping[str, Callable[[Session, Mapping[str, str], Definitions], Table]]] = {
-    ACCOUNT_TABLE: AccountTable,
-    CALL_TABLE: CallTable,
-    INVALIDATION_TABLE: InvalidationTable,
-    LOST_WRITE_TABLE: LostWriteTable,
-    VIEW_WRITE_TABLE: ViewWriteTable,
-    WRITTEN_TABLE: WrittenTable,
-}
 
 
 def open_table(
@@ -76,7 +64,7 @@ def _open_table(
         raise OptionError("the foreign table does not name its object", hint="OPTIONS (object 'customer')")
     if name in FUNCTION_TABLES:
         _check_function_columns(name, definitions)
-        return _FUNCTION_TABLES[name](session, options, definitions)
+        return _function_table(name)(session, options, definitions)
     resource = load().resource.get(name)
     if resource is None:
         near = closest_names(name, load().resource)
@@ -86,6 +74,25 @@ def _open_table(
             hint="stripe-fdw catalog lists them all.",
         )
     return resource_table(session, resource, options, definitions)
+
+
+def _function_table(name: str) -> Callable[[Session, Mapping[str, str], Definitions], Table]:
+    """Return the class of a table behind a function. Tables of objects are read without their modules."""
+    from stripe_fdw.fdw.tables.check import CheckTable
+    from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
+    from stripe_fdw.fdw.tables.lost_writes import LostWriteTable
+    from stripe_fdw.fdw.tables.written import AccountTable, ViewWriteTable, WrittenTable
+
+    tables: Mapping[str, Callable[[Session, Mapping[str, str], Definitions], Table]] = {
+        ACCOUNT_TABLE: AccountTable,
+        CALL_TABLE: CallTable,
+        CHECK_TABLE: CheckTable,
+        INVALIDATION_TABLE: InvalidationTable,
+        LOST_WRITE_TABLE: LostWriteTable,
+        VIEW_WRITE_TABLE: ViewWriteTable,
+        WRITTEN_TABLE: WrittenTable,
+    }
+    return tables[name]
 
 
 def _check_function_columns(name: str, definitions: Definitions) -> None:

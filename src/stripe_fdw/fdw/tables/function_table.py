@@ -5,27 +5,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from stripe_fdw import sqlstates
-from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.errors import StripeFdwError, TableError
 from stripe_fdw.fdw.backend.hosting import Definitions
 from stripe_fdw.fdw.cache.requester import RequestCost
-from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.durations import LEAST_SECONDS, ScanSeconds, TableSize
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import server_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Lines
-from stripe_fdw.fdw.writing.plan.explain import PlannedChange
+
+if TYPE_CHECKING:
+    from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
 _HINTS: Final = {
     CALL_TABLE: "SELECT stripe_live.call('POST', ...) or stripe_live.call('DELETE', ...) changes what"
     " Stripe has.",
-    INVALIDATION_TABLE: "SELECT stripe_sync.invalidate(...) says what to forget.",
+    INVALIDATION_TABLE: "SELECT stripe_sync.invalidate(...) invalidates cached answers.",
 }
 
 
@@ -54,9 +56,9 @@ class FunctionTable:
         text = orjson.dumps(value)
         return text.decode() if self._session.host.renders_text else text
 
-    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
+    def size(self, quals: Sequence[Qual]) -> TableSize:
         """Estimate one row and one request."""
-        return estimates.ScanEstimate(1.0, 1.0, 1.0)
+        return TableSize(1.0, 1.0, ScanSeconds(LEAST_SECONDS, LEAST_SECONDS))
 
     def width(self, columns: Sequence[str]) -> int:
         """Return a rough width of the row, in bytes."""
@@ -66,6 +68,17 @@ class FunctionTable:
         """Return none: a nested loop gains nothing."""
         return []
 
+    def rows_per_value(self) -> list[tuple[str, float]]:
+        """Return none: there is one row."""
+        return []
+
+    def rows_ahead(self) -> int:
+        """Return 0: a function is called when its row is needed."""
+        return 0
+
+    def requests_ahead(self, fresh: bool) -> None:
+        """Return None: see ``rows_ahead``."""
+
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """Return none: one row needs no order."""
         return []
@@ -73,6 +86,13 @@ class FunctionTable:
     def describe_write(self, change: PlannedChange) -> Lines:
         """Return no lines: the row itself holds the request."""
         return []
+
+    def require_condition(self, quals: Sequence[Qual]) -> None:
+        """Do nothing: UPDATE and DELETE are refused in any case."""
+
+    def refuse_write(self, command: str) -> None:
+        """Refuse."""
+        raise read_only(self.name)
 
     def row_identity(self) -> tuple[str, ...]:
         """Refuse the UPDATE or DELETE that asks."""
@@ -90,6 +110,37 @@ class FunctionTable:
 
     def end_modify(self) -> None:
         """Do nothing: no request is under way."""
+
+
+class ReadTable(FunctionTable):
+    """A table that is only read."""
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
+    ) -> Lines:
+        """Return no lines."""
+        return []
+
+    def insert_row(
+        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
+    ) -> dict[str, Any] | None:
+        """Refuse."""
+        raise TableError(
+            f'foreign table "{self.name}" is only read', sqlstate=sqlstates.FEATURE_NOT_SUPPORTED
+        )
+
+    def _text(self, value: bytes | bool | None) -> Any:
+        """Return a value as the host takes it."""
+        if isinstance(value, bytes):
+            return value.decode()
+        if isinstance(value, bool) and self._session.host.renders_text:
+            return "true" if value else "false"
+        return value
 
 
 class InsertedTable(FunctionTable):

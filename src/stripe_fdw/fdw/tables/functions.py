@@ -85,10 +85,12 @@ class CallTable(FunctionTable):
         client = self._session.client(self._server, read_api_key(self._options))
         response = statement.execute(call.plan, client, answered=True, cost=cost)
         body = {"id": call.plan.target, "deleted": True} if response is None else response.body
+        if statement.is_dry_run:
+            body = None
         return {
             **call.arguments,
             "idempotency_key": None,
-            "response": self._json(body),
+            "response": None if body is None else self._json(body),
             "status": None if response is None else response.status,
             "request_id": None if response is None else response.request_id,
         }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.cache.requester import RequestCost
-from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.durations import TableSize
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.ahead import RequestsAhead
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.tables.base import Lines, Table
 from stripe_fdw.fdw.tables.column_names import ColumnNames
-from stripe_fdw.fdw.writing.plan.explain import PlannedChange
+
+if TYPE_CHECKING:
+    from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
 
 class RenamedTable:
@@ -23,8 +28,8 @@ class RenamedTable:
         self._table = table
         self._names = names
 
-    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
-        """Estimate how many rows a scan returns and how many requests it takes."""
+    def size(self, quals: Sequence[Qual]) -> TableSize:
+        """Estimate how many rows a scan returns and how long it takes."""
         return self._table.size(self._names.quals(quals))
 
     def width(self, columns: Sequence[str]) -> int:
@@ -34,6 +39,28 @@ class RenamedTable:
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         """Return the columns that a nested loop may ask value by value, and the rows per value."""
         return [(self._names.table_columns(columns), rows) for columns, rows in self._table.path_keys()]
+
+    def rows_per_value(self) -> list[tuple[str, float]]:
+        """Return columns, each with the number of rows that share a value of it."""
+        found = self._table.rows_per_value()
+        return [(self._names.table_columns([name])[0], rows) for name, rows in found]
+
+    def rows_ahead(self) -> int:
+        """Return for how many outer rows a nested loop may send requests ahead."""
+        return self._table.rows_ahead()
+
+    def requests_ahead(self, fresh: bool) -> RequestsAhead | None:
+        """Return what sends a nested loop's requests ahead, by the host's names."""
+        ahead, names = self._table.requests_ahead(fresh), self._names
+        if ahead is None:
+            return None
+        plan = ahead.plan
+        return replace(
+            ahead,
+            plan=lambda quals, sortkeys, limit, named: plan(
+                names.quals(quals), names.sort_keys(sortkeys), limit, names.columns(named)
+            ),
+        )
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """Return the leading part of the sort order that scans deliver."""
@@ -60,7 +87,7 @@ class RenamedTable:
         """Return EXPLAIN's lines of a write, with the catalog's names."""
         columns, known = self._names.columns(change.columns), self._names.catalog_row(change.known)
         answered = self._names.columns(change.answered)
-        return self._table.describe_write(PlannedChange(change.command, columns, known, answered))
+        return self._table.describe_write(replace(change, columns=columns, known=known, answered=answered))
 
     def open_scan(
         self,
@@ -80,6 +107,14 @@ class RenamedTable:
             fresh,
             self._names.columns(named),
         )
+
+    def require_condition(self, quals: Sequence[Qual]) -> None:
+        """Check that a scan of rows that are then changed has a condition that Stripe filters on."""
+        self._table.require_condition(self._names.quals(quals))
+
+    def refuse_write(self, command: str) -> None:
+        """Raise the error for an INSERT, UPDATE or DELETE for which Stripe has no operation."""
+        self._table.refuse_write(command)
 
     def row_identity(self) -> tuple[str, ...]:
         """Return the columns of a row as it was read that identify it."""

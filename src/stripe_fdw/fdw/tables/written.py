@@ -1,7 +1,7 @@
 """The tables behind the triggers that write copies.
 
 ``_written`` gives the answers to what the statement wrote, ``_view_write`` takes a row that a view is written
-with, and ``_account`` tells whose key is used.
+with, and ``_account`` says whose key is used.
 """
 
 # ruff: noqa: ARG002 - the protocol ``tables.base.Table``; these tables do not use every argument
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
@@ -25,8 +24,7 @@ from stripe_fdw.fdw.planning.quals import EQUAL, Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import ACCOUNT_TABLE, VIEW_WRITE_TABLE, WRITTEN_TABLE
 from stripe_fdw.fdw.schema.options import copies_schema, read_api_key
-from stripe_fdw.fdw.tables.base import Lines
-from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
+from stripe_fdw.fdw.tables.function_table import InsertedTable, ReadTable
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.expanded_plan import expanded_plan
@@ -34,38 +32,7 @@ from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.values.column_parameters import parse_json
 
 
-class _ReadTable(FunctionTable):
-    """A table that is only read."""
-
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-        named: Sequence[str] = (),
-    ) -> Lines:
-        """Return no lines."""
-        return []
-
-    def insert_row(
-        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
-    ) -> dict[str, Any] | None:
-        """Refuse."""
-        raise TableError(
-            f'foreign table "{self.name}" is only read', sqlstate=sqlstates.FEATURE_NOT_SUPPORTED
-        )
-
-    def _text(self, value: bytes | bool | None) -> Any:
-        """Return a value as the host takes it."""
-        if isinstance(value, bytes):
-            return value.decode()
-        if isinstance(value, bool) and self._session.host.renders_text:
-            return "true" if value else "false"
-        return value
-
-
-class WrittenTable(_ReadTable):
+class WrittenTable(ReadTable):
     """The answers to what the statement wrote to tables with the same ``copied``: each is read once."""
 
     name = WRITTEN_TABLE
@@ -107,7 +74,7 @@ class WrittenTable(_ReadTable):
         }
 
 
-class AccountTable(_ReadTable):
+class AccountTable(ReadTable):
     """The account of the current role's key, or of the key with the fingerprint that a qual names."""
 
     name = ACCOUNT_TABLE

@@ -61,7 +61,7 @@ def add_details(
     Args:
         error: the error that is raised to the client; it is changed in place.
         effects: the changes of the statement.
-        number: the row's number; None where the statement has only one row.
+        number: the row's number; None if the error is to have none.
         row: the row whose request failed; None where the row failed before its first request.
         unknown: True if it is not known whether Stripe performed the request.
         others: sentences on other rows of the statement.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.request import Request
@@ -32,8 +33,7 @@ _PREVIEW: Final = re.compile(r"preview\b")
 _PLACEHOLDER: Final = re.compile(r"\{([^}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class KeptAnswer(Struct, frozen=True):
     """What an answer says of one object."""
 
     resource: str
@@ -81,13 +81,13 @@ def announced_object(plan: RowPlan) -> tuple[str, str | None, str | None] | None
     The id is None where the object is to be created. None if the requests change no object of a table.
     """
     resource, request = load().resource.get(plan.invalidates or ""), plan.requests[-1].request
-    if resource is None or resource.preview or _PREVIEW.search(request.endpoint):
+    if resource is None or not resource.has_copy or _PREVIEW.search(request.endpoint):
         return None
     return resource.name, plan.object_id or _called_id(resource, request), _parent_id(resource, request)
 
 
 def answered_objects(plan: RowPlan, body: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
-    """Yield the objects of which the last response to a row tells: resource, id and parent."""
+    """Yield the objects in the last response to a row: resource, id and parent."""
     for resource, object_id, _ in _objects(plan, body):
         yield resource.name, object_id, _parent_id(resource, plan.requests[-1].request)
 
@@ -111,7 +111,7 @@ def current_object_request(plan: RowPlan, body: dict[str, Any]) -> Request | Non
 def _objects(
     plan: RowPlan, body: dict[str, Any] | None
 ) -> Iterator[tuple[Resource, str, dict[str, Any] | None]]:
-    """Yield the objects that a row's last answer tells of, with their bodies where the answer holds them."""
+    """Yield the objects in a row's last answer, with their bodies where the answer has them."""
     last = plan.requests[-1]
     if _PREVIEW.search(last.request.endpoint):
         return
@@ -120,13 +120,24 @@ def _objects(
     is_own = not plan.is_call and last.answers_object and plan.object_id in (None, answered_id)
     if body is not None and isinstance(answered_id, str):
         resource = own if is_own else _resource_of(str(body.get("object")), own)
-        if resource is not None and not resource.preview:
+        if resource is not None and resource.has_copy:
             yield resource, answered_id, body
             holder = _holder_of(resource, plan, body)
             if holder is not None:
                 yield (*holder, None)
-    if own is not None and plan.object_id is not None and not (is_own and body is not None):
+    if own is not None and not own.is_listed:
+        yield from _owner(own, last.request)
+    elif own is not None and plan.object_id is not None and not (is_own and body is not None):
         yield own, plan.object_id, None
+
+
+def _owner(resource: Resource, request: Request) -> Iterator[tuple[Resource, str, None]]:
+    """Yield the object that a written one without a list belongs to: a customer has its cash balance."""
+    deleting = (holder.resource for holder in resource.holders if holder.delete == request.endpoint)
+    name = next(deleting, resource.parents[0].resource if resource.parents else "")
+    owner_id = _first_id(request)
+    if name and owner_id is not None:
+        yield load().resource[name], owner_id, None
 
 
 def _copied_body(resource: Resource, body: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +183,7 @@ def _resource_of(object_name: str, likely: Resource | None) -> Resource | None:
 def _resources_by_object() -> dict[str, Resource]:
     resources: dict[str, Resource] = {}
     for resource in load().resources:
-        if resource.object and not resource.preview:
+        if resource.object and resource.has_copy:
             resources.setdefault(resource.object, resource)
     return resources
 
@@ -187,7 +198,12 @@ def _called_id(resource: Resource, request: Request) -> str | None:
 
 def _parent_id(resource: Resource, request: Request) -> str | None:
     """Return the first id of the path, where the resource lies in the object that it names."""
-    if not resource.parents or not _PLACEHOLDER.search(request.endpoint):
+    return _first_id(request) if resource.parents else None
+
+
+def _first_id(request: Request) -> str | None:
+    """Return the first id of a path; None where it has none."""
+    if not _PLACEHOLDER.search(request.endpoint):
         return None
     parts = zip(request.endpoint.split("/"), request.path.split("/"), strict=False)
     return next((unquote(value) for name, value in parts if _PLACEHOLDER.fullmatch(name)), None)

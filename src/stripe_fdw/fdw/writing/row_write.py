@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client, ResponseFuture
@@ -17,8 +18,7 @@ from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 
 
-@dataclass(eq=False, slots=True)
-class RowWrite:
+class RowWrite(Struct, eq=False):
     """A row whose requests are sent one after the other."""
 
     number: int  # of the row in its statement, from 1
@@ -101,7 +101,7 @@ class RowWrite:
         """Return True if Stripe may have performed the request that failed with this error."""
         if self.future is None or not self.future.uncertain:
             return False
-        # Stripe repeats its first answer to a key. These errors do not tell that answer.
+        # Stripe repeats its first answer to a key. These errors do not contain that answer.
         status = error.status or 0 if isinstance(error, ApiError) else 0
         return status == 0 or status in (409, 429) or status >= 500
 

@@ -14,13 +14,15 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
-from stripe_fdw.fdw.backend.hosting import Host
+from stripe_fdw.fdw.backend.hosting import DRY_RUN, Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.writing import failure_messages
+from stripe_fdw.fdw.writing.dry_run import DryRun
 from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswers, current_object_request
+from stripe_fdw.fdw.writing.plan.refusals import NotWritableError
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.uncommitted import UncommittedWrites
@@ -48,6 +50,7 @@ class StatementWrite:
         *,
         copies: str | None = None,
         uncommitted: UncommittedWrites | None = None,
+        numbers_rows: bool = True,
     ) -> None:
         """Begin to write.
 
@@ -59,12 +62,14 @@ class StatementWrite:
             concurrency: how many requests may be in flight at a time.
             copies: the schema of the copies that take the answers; None if none do.
             uncommitted: the notes of the transaction's writes; needed if copies take the answers.
+            numbers_rows: False if errors give numbers to rows only where the statement has several.
         """
         self._host = host
         self._write_log = write_log
         self._generations = generations
         self._account = account
         self._concurrency = concurrency
+        self._numbers_rows = numbers_rows
         self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
         self.copies = copies
@@ -72,6 +77,7 @@ class StatementWrite:
         self.effects.is_copied = copies is not None
         self._uncommitted = None if copies is None else uncommitted
         self.rows = 0  # planned so far
+        self._dry_run = DryRun(host) if host.is_on(DRY_RUN) else None
         self.failed = False
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects
         self._in_flight: list[RowWrite] = []
@@ -93,10 +99,14 @@ class StatementWrite:
 
         With ``answered``, wait for them and return the last response: None where the plan has no request,
         or a repeated DELETE found its object gone. Otherwise return None; requests may still be in flight.
+        In a dry run they are shown, not sent, and there is no response.
 
         Raises:
             StripeFdwError: this row failed, or one before it that was in flight.
         """
+        if self._dry_run is not None:
+            self._dry_run.show(self.rows, plan)
+            return None
         try:
             self._record_keys(plan)
         except StripeFdwError as error:
@@ -140,6 +150,8 @@ class StatementWrite:
         """Wait for all requests in flight, and end. Raises the error of a row that failed."""
         self._wait_for_all()
         self._write_log.end_statement(self.effects)
+        if self._dry_run is not None:
+            self._dry_run.end()
 
     def settle(self) -> None:
         """Record the outcomes that are known soon: the statement failed elsewhere and is rolled back."""
@@ -150,6 +162,11 @@ class StatementWrite:
             if row.future is not None:
                 row.future.wait(max(0.0, deadline - time.monotonic()))
         self._cancel_all()
+
+    @property
+    def is_dry_run(self) -> bool:
+        """True if the requests of the statement are shown, and not sent."""
+        return self._dry_run is not None
 
     # -- rows in flight -------------------------------------------------------------------------------------
 
@@ -360,7 +377,8 @@ class StatementWrite:
         others: list[str] | None = None,
     ) -> StripeFdwError:
         """Add to the error of a row what the statement has changed, and how to run it again."""
-        shown_number = number if number > 1 or self.rows > 1 else None
+        is_numbered = self._numbers_rows and not isinstance(error, NotWritableError)
+        shown_number = number if is_numbered or number > 1 or self.rows > 1 else None
         failure_messages.add_details(
             error, self.effects, shown_number, row, unknown=unknown, others=others or ()
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
+
+from msgspec import Struct, field
 
 from stripe_fdw.text_limits import MAX_IDS
 
@@ -12,8 +13,7 @@ _MAX_SKIPPED: Final = 32  # rows that one statement may have in flight
 _MAX_OBJECTS: Final = 10_000  # of a statement, about 1 MiB; further writes are counted one by one
 
 
-@dataclass(eq=False, slots=True)
-class StatementEffects:
+class StatementEffects(Struct, eq=False):
     """The objects that a statement changed, some of their ids, and its requests with an unknown outcome.
 
     A statement that is canceled while several of its rows are in flight may have skipped rows as well.
@@ -88,5 +88,5 @@ def _list_text(items: list[str], count: int) -> str:
 
 
 def text_digest(text: str) -> bytes:
-    """Return the 8 bytes by which an id or a key is told from others."""
+    """Return the 8 bytes that identify an id or a key."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

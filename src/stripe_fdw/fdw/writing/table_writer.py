@@ -61,19 +61,17 @@ class TableWriter:
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
-        self._identity = [
-            name
-            for name in ("id", *(parent.column for parent in resource.parents), RAW)
-            if name in definitions
-        ]
+        self._identity = [name for name in ("id", *_owners(resource), RAW) if name in definitions]
 
     @property
     def identity(self) -> tuple[str, ...]:
         """The columns of a row as it was read that identify it. Raises ColumnError where there are none."""
         if "id" not in self._identity and RAW not in self._identity:
+            has_id = "id" in self._resource.column
             raise ColumnError(
-                f"rows of {self._resource.name} cannot be updated or deleted without a column id",
-                hint="ALTER FOREIGN TABLE ... ADD COLUMN id text;",
+                f"rows of {self._resource.name} cannot be updated or deleted without a column"
+                f" {'id' if has_id else RAW}",
+                hint=f"ALTER FOREIGN TABLE ... ADD COLUMN {'id text' if has_id else f'{RAW} jsonb'};",
                 sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
             )
         return tuple(dict.fromkeys(self._identity))
@@ -144,8 +142,17 @@ class TableWriter:
 
     def _is_repeated(self, old: Row) -> bool:
         """Return True if the statement has changed the row before: a join may bring a row several times."""
-        identifier = old.get("id") or (column_parameters.parse_json(RAW, old.get(RAW)) or {}).get("id")
-        return identifier is not None and self._statement().is_repeated(str(identifier))
+        identifier = self._row_key(old)
+        return identifier is not None and self._statement().is_repeated(identifier)
+
+    def _row_key(self, old: Row) -> str | None:
+        """Return what identifies the row: its id, or the parent of which the object is the only one."""
+        body = column_parameters.parse_json(RAW, old.get(RAW)) or {}
+        if self._resource.single:
+            owners = (old.get(name) or body.get(name) for name in _owners(self._resource))
+            return "/".join((self._resource.name, *map(str, owners)))
+        identifier = old.get("id") or body.get("id")
+        return None if identifier is None else str(identifier)
 
     def _expanded(self, plan: RowPlan, answered: Collection[str] | None, values: Row) -> RowPlan:
         """Return the plan with requests that bring the values of the columns that will be used.
@@ -184,15 +191,17 @@ class TableWriter:
 
         Args:
             plan: of the row.
-            response: the last response; None where there was no request.
+            response: the last response; None where there was no request, or it was not sent.
             cost: counts a request that brings what the response lacks.
         """
-        body = plan.current if not plan.requests else None if response is None else response.body
+        row: Row = dict.fromkeys(self._hidden)
+        if plan.requests and response is None:  # a dry run: the host keeps the written values
+            return row
+        body = plan.current if response is None else response.body
         is_other = plan.requests and plan.object_id is not None and (body or {}).get("id") != plan.object_id
         if is_other or (plan.reads_answer and body is not None):
             retrieve = plan.retrieve or planner.retrieve_request(self._resource, {RAW: body})
             body = self._fetch(retrieve, plan.expanded, cost)
-        row: Row = dict.fromkeys(self._hidden)
         if isinstance(body, dict):
             for name, value in self._row(body).items():
                 column = self._resource.column.get(name)
@@ -208,3 +217,9 @@ class TableWriter:
     @cached_property
     def _maker(self) -> RowMaker:
         return row_maker(self._resource, self._shown, as_text=self._host.renders_text)
+
+
+def _owners(resource: Resource) -> list[str]:
+    """Return the columns with the ids of the objects to which a row may belong."""
+    parents = [parent.column for parent in resource.parents]
+    return [*dict.fromkeys((*parents, *(holder.column for holder in resource.holders)))]

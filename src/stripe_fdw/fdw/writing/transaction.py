@@ -64,6 +64,8 @@ class TransactionWrites:
                 concurrency,
                 copies=copies,
                 uncommitted=self._uncommitted,
+                # The functions write one row by a statement, whose number says nothing to their callers.
+                numbers_rows=resource is not None,
             )
             self._statements[key] = statement
         return statement

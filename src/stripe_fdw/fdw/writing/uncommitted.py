@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.responses import Response
@@ -27,8 +28,7 @@ _MAX_ID_CHARACTERS: Final = 300
 _LOST: Final = 0  # the level of what was rolled back with a savepoint; the transaction itself is level 1
 
 
-@dataclass(slots=True)
-class _Note:
+class _Note(Struct):
     level: int
     write: NotedWrite
 

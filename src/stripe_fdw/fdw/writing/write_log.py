@@ -8,8 +8,9 @@ changes, once. COMMIT reports nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from stripe_fdw.errors import IdempotencyError
 from stripe_fdw.fdw.backend.hosting import Host
@@ -19,8 +20,7 @@ from stripe_fdw.fdw.writing.statement_effects import StatementEffects, text_dige
 _MAX_KEYS: Final = 100_000  # idempotency keys of a transaction, 8 bytes each; Stripe itself checks older ones
 
 
-@dataclass(slots=True)
-class SavepointEffects:
+class SavepointEffects(Struct):
     """The changes since a savepoint, or since the transaction began."""
 
     succeeded: StatementEffects = field(default_factory=StatementEffects)  # all statements that ended well

@@ -1,7 +1,7 @@
 /*
  * analyze.c: ANALYZE reads the whole table by a scan as any other, and keeps a sample of its rows.
  *
- * That takes as many requests as "select *", so it is done for those who ask for it, and by no one else.
+ * That takes as many requests as "select *", so it is done when ANALYZE names the table, and not by autovacuum.
  */
 #include "host.h"
 

@@ -148,6 +148,32 @@ explain_pending_error(void)
 	add_to_pending_error(error.detail, error.hint);
 }
 
+/*
+ * The callbacks that describe where an error happened, without those of the function call() and of its
+ * statement: their lines would show the user our PL/pgSQL, and nothing of the user's own.
+ */
+static ErrorContextCallback *
+context_of_caller(void)
+{
+	ErrorContextCallback *stack = error_context_stack;
+	ErrorContextCallback *entry = stack;
+	int			depth;
+
+	for (depth = 0; entry != NULL && depth < 3; depth++, entry = entry->previous)
+	{
+		ErrorContextCallback alone = *entry;
+		char	   *line;
+
+		alone.previous = NULL;
+		error_context_stack = &alone;
+		line = GetErrorContextStack();
+		error_context_stack = stack;
+		if (line != NULL && strstr(line, ".call(text,text,jsonb,text)") != NULL)
+			return entry->previous;
+	}
+	return stack;
+}
+
 void
 throw_python_error(void)
 {
@@ -155,6 +181,7 @@ throw_python_error(void)
 
 	throw_pending_error();
 	take_python_error(&error);
+	error_context_stack = context_of_caller();	/* restored by whatever catches the error */
 	ereport(ERROR,
 			(errcode(error.sqlstate),
 			 errmsg_internal("%s", error.message),
@@ -175,4 +202,20 @@ own_reference(PyObject *reference)
 	if (!add_owned(reference))
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	return reference;
+}
+
+/*
+ * Whether an SQL error comes of an exception of Python's, or of a value that a table gave: nothing else of
+ * PostgreSQL's was under way.
+ */
+bool
+is_own_error(ErrorData *error)
+{
+	static const char *const raised_by[] = {"throw_python_error", "value_error", "type_error"};
+	size_t		i;
+
+	for (i = 0; error->funcname != NULL && i < lengthof(raised_by); i++)
+		if (strcmp(error->funcname, raised_by[i]) == 0)
+			return true;
+	return false;
 }

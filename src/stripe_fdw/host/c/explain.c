@@ -25,7 +25,7 @@ show_quantity(const char *label, const char *text, ExplainState *es)
  * A list of (label, text), checked by bridge.py, as lines of the plan.  JSON, XML and YAML have a label once
  * in a node: there, the requests are a list, also where there is only one.
  */
-static void
+void
 show_lines(PyObject *lines, ExplainState *es)
 {
 	List	   *requests = NIL;
@@ -57,11 +57,11 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	PG_TRY();
 	{
 		Holder	   *holder = scan->holder;
-		PyObject   *quals = scan_quals(node);
+		PyObject   *quals = scan_quals(scan);
 
 		show_lines(bridge_call("describe", Py_BuildValue("(OOOOiO)", holder->table, quals,
 														 sort_to_python(scan->relid, scan->sort),
-														 scan_limit(node), (int) es->verbose,
+														 scan_limit(scan), (int) es->verbose,
 														 column_names(scan->relid, scan->named))), es);
 		if (es->analyze)
 			show_lines(scan_statistics(holder), es);

@@ -3,6 +3,8 @@
  */
 #include "host.h"
 
+#include "miscadmin.h"
+
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(stripe_fdw_handler);
@@ -13,7 +15,12 @@ extern void _PG_init(void);
 void
 _PG_init(void)
 {
+	define_settings();			/* first: it may fail */
 	install_planner_hook(PlanForeignModify);
+	install_executor_hooks();
+	install_statistics_hook();
+	if (process_shared_preload_libraries_in_progress && IsPostmasterEnvironment && !IsUnderPostmaster)
+		python_preload();
 }
 
 Datum

@@ -9,15 +9,17 @@
 
 #include <dlfcn.h>
 
-/* Refuse a caller without the interpreter's lock; one that has it, as Python's own modules do, harms nothing. */
+/* Refuse a caller without the interpreter's lock; one that has it, as Python's own modules do, is safe. */
 static void
 refuse_other_modules(void)
 {
-	if (Py_IsInitialized() && python_runs_here() && !PyGILState_Check())
+	if (Py_IsInitialized() && (python_is_preloaded() || (python_runs_here() && !PyGILState_Check())))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("another extension cannot start Python: stripe_fdw has loaded it in this session"),
-				 errhint("Use PL/Python, Multicorn and stripe_fdw in sessions of their own.")));
+				 python_is_preloaded()
+				 ? errhint("PL/Python and Multicorn need a server without stripe_fdw in shared_preload_libraries.")
+				 : errhint("Use PL/Python, Multicorn and stripe_fdw in sessions of their own.")));
 }
 
 static void *

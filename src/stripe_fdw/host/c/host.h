@@ -21,6 +21,8 @@
 /* Python.h must come first; the Makefile makes both "system" headers for the compiler. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <datetime.h>
+#undef DATETIME_H				/* the guard of PostgreSQL's utils/datetime.h as well */
 
 #include "postgres.h"
 
@@ -58,6 +60,8 @@ typedef struct PythonEntry
 
 /* Whether this module has started Python in this session, or has tried to. */
 extern bool python_runs_here(void);
+extern bool python_is_preloaded(void);
+extern void python_preload(void);
 extern void python_enter(PythonEntry *entry);
 extern void python_leave(PythonEntry *entry);
 
@@ -71,6 +75,7 @@ extern PyObject *PyInit__stripe_fdw_host(void);
 /* ---- errors.c: Python's exceptions as SQL errors ---- */
 
 NORETURN extern void throw_python_error(void);
+extern bool is_own_error(ErrorData *error);
 extern void explain_pending_error(void);
 extern void set_explain_function(PyObject *function);
 
@@ -188,7 +193,9 @@ typedef enum QualKind
 	QUAL_ARRAY,					/* column operator ANY/ALL (expressions, arrays or single values) */
 	QUAL_TRUE,					/* boolean column */
 	QUAL_FALSE,					/* NOT boolean column */
-	QUAL_NULL					/* IS [NOT] NULL */
+	QUAL_NULL,					/* IS [NOT] NULL */
+	QUAL_JSON_VALUE,			/* column ->> keys = expression; the first value is the array of keys */
+	QUAL_JSON_ARRAY				/* column ->> keys = ANY, likewise */
 } QualKind;
 
 /* A value of a qual, or of LIMIT. */
@@ -205,15 +212,28 @@ typedef struct HostQual
 	QualKind	kind;
 	AttrNumber	attnum;
 	char	   *operator;		/* as quals.Qual names it */
-	List	   *values;			/* Expr: one of QUAL_VALUE, at least one of QUAL_ARRAY */
+	List	   *values;			/* Expr: one of QUAL_VALUE, at least one of QUAL_ARRAY; of JSON after the keys */
 	ScanValue  *estimates;		/* of each of them, by estimate_values() */
 } HostQual;
 
+extern Var *column_of(RelOptInfo *rel, Expr *node);
+extern bool is_fixed(PlannerInfo *root, RelOptInfo *rel, Expr *node);
+extern bool collation_agrees(ValueFamily family, const char *operator, Oid collation);
+extern Expr *comparable(ValueFamily column, Expr *value);
+extern HostQual *make_qual(QualKind kind, AttrNumber attnum, const char *operator, List *values);
 extern HostQual *qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause);
 extern void estimate_values(PlannerInfo *root, List *quals);
 extern PyObject *estimated_quals(Oid relid, List *quals);
 extern void add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind,
 					 ScanValue *values, int count);
+
+/* ---- json_quals.c: conditions on what is inside a jsonb column ---- */
+
+extern bool is_json_field(RelOptInfo *rel, Expr *node, AttrNumber attnum);
+extern HostQual *json_qual_of_operator(PlannerInfo *root, RelOptInfo *rel, OpExpr *expr);
+extern HostQual *json_qual_of_array(PlannerInfo *root, RelOptInfo *rel, ScalarArrayOpExpr *expr);
+extern bool compares_texts(HostQual *qual);
+extern PyObject *json_path(ScanValue *keys, bool *null);
 
 /* ---- plan.c and paths.c ---- */
 
@@ -225,8 +245,11 @@ typedef struct TablePlan
 	double		rows;			/* estimated: those that match quals */
 	List	   *named;			/* Integer: attnums that the query itself names; 0: the whole row */
 	double		width;
-	double		requests;		/* estimated, of a scan with these quals */
+	double		seconds;		/* estimated, of a scan with these quals */
+	double		seconds_ahead;	/* the same, of one of many scans whose requests are sent ahead */
+	int			ahead;			/* values that a nested loop may ask for ahead; 0: none */
 	bool		analyzed;		/* ANALYZE has run */
+	double	   *rows_per_value;	/* by attnum, see column_statistics.c; NULL: not asked for */
 } TablePlan;
 
 extern void ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan);
@@ -245,9 +268,10 @@ enum PlanPart
 	PLAN_QUALS,					/* (attnum, operator, kind, indexes in fdw_exprs ...), ... */
 	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
 	PLAN_LIMIT,					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
-	PLAN_FRESH,					/* whether rows will be changed or locked, so no old answer may serve */
+	PLAN_FRESH,					/* 0; 1: rows will be locked, so no old answer may serve; 2: or changed */
 	PLAN_NAMED,					/* Integer attnum, ..., 0 for the whole row: what the query itself names */
-	PLAN_SUBQUERIES				/* ints, indexes in fdw_exprs of those that need subqueries which run once */
+	PLAN_SUBQUERIES,			/* ints, indexes in fdw_exprs of those that need subqueries which run once */
+	PLAN_AHEAD					/* Integer: values that a nested loop may ask for ahead; 0: none */
 };
 
 /* Where in one of PLAN_QUALS the indexes begin. */
@@ -255,6 +279,19 @@ enum PlanPart
 
 extern List *sort_keys(PlannerInfo *root, RelOptInfo *rel);
 extern PyObject *sort_to_python(Oid relid, List *keys);
+
+/* ---- column_statistics.c ---- */
+
+extern void install_statistics_hook(void);
+
+/* ---- writable.c ---- */
+
+extern void check_writable(Oid relid, Oid user, CmdType command);
+
+/* ---- settings.c ---- */
+
+extern void define_settings(void);
+extern bool setting_is_on(const char *name, bool *known);
 
 /* ---- scan.c, parameters.c and explain.c ---- */
 
@@ -293,8 +330,34 @@ extern void ReScanForeignScan(ForeignScanState *node);
 extern void EndForeignScan(ForeignScanState *node);
 extern void ExplainForeignScan(ForeignScanState *node, ExplainState *es);
 extern void compute_values(ForeignScanState *node, bool explaining);
-extern PyObject *scan_quals(ForeignScanState *node);
-extern PyObject *scan_limit(ForeignScanState *node);
+extern void read_plan(HostScan *scan, ForeignScan *plan, EState *estate);
+extern PyObject *scan_quals(HostScan *scan);
+extern PyObject *scan_limit(HostScan *scan);
+extern void show_lines(PyObject *lines, ExplainState *es);
+
+/* ---- ask_ahead_run.c, ask_ahead_plan.c, ask_ahead_outer.c and ask_ahead.c: nested loops that ask ahead ---- */
+
+/* Whether all rows of a nested loop are read. */
+typedef enum Stopping
+{
+	STOPS_NEVER,				/* they are */
+	STOPS_EARLY,				/* a node above may stop before the last one */
+	STOPS_WITH_RUN,				/* they are where all of the query's are */
+	STOPS_WITH_RUN_AND_FAILS	/* the same; if not, an error could come of a row that is never reached */
+} Stopping;
+
+extern void install_executor_hooks(void);
+extern bool reads_part(EState *estate);
+extern bool may_ask_ahead(PlannedStmt *statement);
+extern PlannedStmt *with_nodes_that_ask_ahead(PlannedStmt *statement);
+extern bool may_read_ahead(PlannedStmt *statement, Plan *outer, bool may_stop);
+extern bool can_fail(PlannedStmt *statement, Node *expression);
+extern List *inputs(Plan *plan);
+extern bool is_ours(ForeignScan *scan);
+extern Plan *ask_ahead_node(Plan *outer, List *scans, List *expressions, Stopping stopping);
+extern bool reads_all_first(Plan *plan);
+extern const struct CustomScanMethods *ask_ahead_methods(void);
+extern void register_ask_ahead(void);
 
 /* ---- analyze.c ---- */
 

@@ -10,8 +10,8 @@
 #include "miscadmin.h"
 
 /*
- * Written by install.py: STRIPE_FDW_PYTHON, STRIPE_FDW_VERSION, STRIPE_FDW_BUILD and, for tests,
- * STRIPE_FDW_TEST_TABLES.
+ * Written by install.py: STRIPE_FDW_PYTHON, STRIPE_FDW_VERSION (of the package, with a hash of these sources),
+ * STRIPE_FDW_BUILD and, for tests, STRIPE_FDW_TEST_TABLES.
  */
 #include "build.h"
 
@@ -32,10 +32,19 @@ static PyObject *bridge = NULL;
 
 static bool tried = false;
 
+/* Python was started by the postmaster, and this process has not entered it yet. */
+static bool preloaded = false;
+
 bool
 python_runs_here(void)
 {
 	return tried;
+}
+
+bool
+python_is_preloaded(void)
+{
+	return preloaded;
 }
 
 /*
@@ -47,7 +56,7 @@ claim_python(void)
 {
 	int		  **shared = (int **) find_rendezvous_variable("plpython_version_bitmask");
 
-	if (*shared != NULL || Py_IsInitialized())
+	if (*shared != NULL || (Py_IsInitialized() && !preloaded))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("stripe_fdw cannot start Python: another extension has loaded it in this session"),
@@ -97,19 +106,9 @@ leave_at_once(int status, void *argument)
 }
 #endif
 
-/* Start Python and load bridge.py.  The interpreter's lock is free afterwards. */
 static void
-python_start(void)
+start_interpreter(void)
 {
-	PyObject   *module;
-	PyObject   *started = NULL;
-	PyObject   *explain = NULL;
-
-	if (tried)
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("stripe_fdw could not start Python in this session"),
-				 errhint("The first error of this session says why; fix its cause and connect again.")));
 	if (access(STRIPE_FDW_PYTHON, X_OK) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
@@ -121,13 +120,118 @@ python_start(void)
 	if (PyImport_AppendInittab("_stripe_fdw_host", PyInit__stripe_fdw_host) != 0)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	initialize();
+}
 
-	module = PyImport_ImportModule("stripe_fdw.host.bridge");
+/* Import a module, exempt from garbage collection.  NULL after an exception. */
+static PyObject *
+import_permanently(const char *name)
+{
+	PyObject   *imports = PyImport_ImportModule("stripe_fdw.imports");
+	PyObject   *module = NULL;
+
+	if (imports != NULL)
+		module = PyObject_CallMethod(imports, "import_permanently", "s", name);
+	Py_XDECREF(imports);
+	return module;
+}
+
+static void
+import_preloaded(void)
+{
+	PyObject   *module = import_permanently("stripe_fdw.host.preload");
+
+	if (module == NULL)
+		throw_python_error();
+	Py_DECREF(module);
+}
+
+/*
+ * In the postmaster: start Python and import what sessions need, so that each session is a copy that has done so.
+ * The interpreter is left as os.fork() leaves it to a child, and python_start() goes on from there.  The postmaster
+ * itself never enters Python again.  A failure must not keep the server from starting: sessions then try themselves.
+ */
+void
+python_preload(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		start_interpreter();
+		preloaded = true;
+		import_preloaded();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(WARNING,
+				(errmsg("stripe_fdw was not loaded ahead of sessions: %s", error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : 0));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	tried = false;
+	if (preloaded)
+		PyOS_BeforeFork();
+}
+
+/* Start Python, or take over what the postmaster has started.  The interpreter's lock is with us afterwards. */
+static void
+take_interpreter(void)
+{
+	if (!preloaded)
+	{
+		start_interpreter();
+		return;
+	}
+	claim_python();
+	preloaded = false;
+	tried = true;
+	PyOS_AfterFork_Child();
+}
+
+/* Import bridge.py and have it accept this module.  NULL after an exception. */
+static PyObject *
+load_bridge(void)
+{
+	PyObject   *module = import_permanently("stripe_fdw.host.bridge");
+	PyObject   *explain = NULL;
+	PyObject   *started = NULL;
+
 	if (module != NULL)
-		started = PyObject_CallMethod(module, "start", "sz", STRIPE_FDW_VERSION, TABLES_FILE);
-	if (started != NULL)
 		explain = PyObject_GetAttrString(module, "explain_error");
-	if (explain == NULL)
+	if (explain != NULL)
+	{
+		/* It stays, also where start() fails: it puts what that says to do into the hint. */
+		set_explain_function(explain);
+		started = PyObject_CallMethod(module, "start", "sz", STRIPE_FDW_VERSION, TABLES_FILE);
+	}
+	if (started == NULL)
+	{
+		Py_XDECREF(module);
+		return NULL;
+	}
+	Py_DECREF(started);
+	return module;
+}
+
+/* Start Python and load bridge.py.  The interpreter's lock is free afterwards. */
+static void
+python_start(void)
+{
+	if (tried)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("stripe_fdw could not start Python in this session"),
+				 errhint("The first error of this session says why; fix its cause and connect again.")));
+	take_interpreter();
+	bridge = load_bridge();
+	if (bridge == NULL)
 	{
 		/* throw_python_error() needs no bridge; the lock must not stay with us. */
 		PG_TRY();
@@ -136,14 +240,10 @@ python_start(void)
 		}
 		PG_FINALLY();
 		{
-			Py_XDECREF(module);
 			PyEval_SaveThread();
 		}
 		PG_END_TRY();
 	}
-	Py_DECREF(started);
-	bridge = module;
-	set_explain_function(explain);
 	PyEval_SaveThread();
 #ifdef __GLIBC__
 	on_exit(leave_at_once, NULL);

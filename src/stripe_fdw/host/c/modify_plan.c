@@ -163,6 +163,8 @@ PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subpl
 
 	if (plan->onConflictAction != ONCONFLICT_NONE)
 		refuse_on_conflict();
+	check_writable(planner_rt_fetch(rtindex, root)->relid,
+				   changing_user(root, planner_rt_fetch(rtindex, root)), plan->operation);
 	if (plan->operation == CMD_DELETE)
 		return list_make2(NIL, NIL);
 	named = set_columns(root, rtindex, plan->operation);
@@ -174,13 +176,6 @@ PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subpl
 			columns = lappend(columns, makeInteger(attnum));
 	}
 	return list_make2(columns, returned_columns(plan, rtindex, subplan));
-}
-
-int
-IsForeignRelUpdatable(Relation relation)
-{
-	(void) relation;
-	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
 }
 
 void

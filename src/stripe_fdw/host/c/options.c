@@ -130,6 +130,17 @@ count_catalog_changes(void)
 		CacheRegisterSyscacheCallback(caches[i], count_catalog_change, (Datum) 0);
 }
 
+/* May a role make a user mapping of its own on a server? */
+static bool
+may_use_server(Oid serverid, Oid userid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE) == ACLCHECK_OK;
+#else
+	return pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
 /*
  * Python's table for a user.  While no catalog changes it is the one that the bridge keeps; after a change
  * the bridge compares what its tables were opened from, so most of them stay.
@@ -163,8 +174,9 @@ open_table(Oid relid, Oid userid)
 	columns = columns_to_python(relid, RelationGetDescr(relation));
 	table_close(relation, NoLock);
 	role = GetUserNameFromId(userid, true);
-	mapping_of = own_reference(Py_BuildValue("(OO)", own_reference(text_to_python(role ? role : "")),
-											 own_reference(text_to_python(server->servername))));
+	mapping_of = own_reference(Py_BuildValue("(OOO)", own_reference(text_to_python(role ? role : "")),
+											 own_reference(text_to_python(server->servername)),
+											 role && may_use_server(server->serverid, userid) ? Py_True : Py_False));
 	/* Later options win.  A table has no option that could send a mapping's key elsewhere. */
 	options = own_reference(Py_BuildValue("(OOOO)",
 										  options_to_python(fdw->options),
@@ -259,7 +271,7 @@ check_sources(List *options)
 
 /*
  * The keys of all its mappings go where a server's api_base says, and its owner may change that.  So an address
- * that is neither Stripe's nor of this machine takes a superuser.  The validator is not told which server it is,
+ * that is neither Stripe's nor of this machine takes a superuser.  The validator does not know which server it is,
  * nor what its options were: where a superuser has set such an address, others can change no option any more.
  */
 static void

@@ -86,9 +86,8 @@ compute_values(ForeignScanState *node, bool explaining)
 
 /* The scan's quals with the values computed last; owned. */
 PyObject *
-scan_quals(ForeignScanState *node)
+scan_quals(HostScan *scan)
 {
-	HostScan   *scan = node->fdw_state;
 	PyObject   *list = own_reference(PyList_New(0));
 	ListCell   *cell;
 
@@ -109,9 +108,8 @@ scan_quals(ForeignScanState *node)
 
 /* How many rows the query can use at most, as an int, or None; owned. */
 PyObject *
-scan_limit(ForeignScanState *node)
+scan_limit(HostScan *scan)
 {
-	HostScan   *scan = node->fdw_state;
 	int			indexes[2] = {scan->limit_index, scan->offset_index};
 	int64		sum = 0;
 	int			i;

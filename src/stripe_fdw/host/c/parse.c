@@ -4,9 +4,6 @@
  */
 #include "host.h"
 
-/* Python's; PostgreSQL's utils/datetime.h has the same guard. */
-#include <datetime.h>
-#undef DATETIME_H
 #include <math.h>
 
 #include "catalog/pg_type.h"

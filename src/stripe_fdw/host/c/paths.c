@@ -19,11 +19,12 @@
 #include "utils/typcache.h"
 
 /*
- * The cost of a request relative to a page read from disk (1).  It takes as long as thousands of them, yet
- * between plans only the number of requests decides, and with a higher cost each scan of an unknown table
- * would start the JIT compiler (jit_above_cost).
+ * The cost of a second relative to a page read from disk (1), which takes a hundred-thousandth of it.  Between
+ * plans only the seconds decide, and with a higher cost each scan of an unknown table would start the JIT
+ * compiler (jit_above_cost).
  */
-#define COST_OF_REQUEST 40.0
+#define COST_OF_SECOND 400.0
+#define SECONDS_OF_FIRST_ANSWER 0.1
 
 /* Columns, each of which a join may give a value. */
 typedef struct PathColumns
@@ -40,20 +41,21 @@ typedef struct PathOffer
 } PathOffer;
 
 static ForeignPath *
-make_path(PlannerInfo *root, RelOptInfo *rel, double rows, double requests, List *pathkeys, Relids outer,
+make_path(PlannerInfo *root, RelOptInfo *rel, double rows, double seconds, List *pathkeys, Relids outer,
 		  List *sort)
 {
-	double		total = COST_OF_REQUEST * Max(requests, 1) + rows * cpu_tuple_cost +
+	double		startup = COST_OF_SECOND * Min(seconds, SECONDS_OF_FIRST_ANSWER);
+	double		total = COST_OF_SECOND * seconds + rows * cpu_tuple_cost +
 		rows * rel->baserestrictcost.per_tuple + rel->baserestrictcost.startup;
 
 #if PG_VERSION_NUM >= 180000
-	return create_foreignscan_path(root, rel, NULL, rows, 0, COST_OF_REQUEST, total,
+	return create_foreignscan_path(root, rel, NULL, rows, 0, startup, total,
 								   pathkeys, outer, NULL, NIL, sort);
 #elif PG_VERSION_NUM >= 170000
-	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total,
+	return create_foreignscan_path(root, rel, NULL, rows, startup, total,
 								   pathkeys, outer, NULL, NIL, sort);
 #else
-	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total,
+	return create_foreignscan_path(root, rel, NULL, rows, startup, total,
 								   pathkeys, outer, NULL, sort);
 #endif
 }
@@ -151,12 +153,12 @@ sort_to_python(Oid relid, List *keys)
 static void
 add_sorted_path(PlannerInfo *root, RelOptInfo *rel, List *keys, int length)
 {
-	double		requests = ((TablePlan *) rel->fdw_private)->requests;
+	double		seconds = ((TablePlan *) rel->fdw_private)->seconds;
 
 	length = Min(length, list_length(keys));
 	if (length <= 0)
 		return;
-	add_path(rel, (Path *) make_path(root, rel, rel->rows, requests,
+	add_path(rel, (Path *) make_path(root, rel, rel->rows, seconds,
 									 list_truncate(list_copy(root->query_pathkeys), length), NULL,
 									 list_truncate(keys, length)));
 }
@@ -172,6 +174,8 @@ is_wanted_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equiv
 
 	(void) root;
 	(void) ec;
+	if (is_json_field(rel, em->em_expr, wanted))
+		return true;
 	while (IsA(var, RelabelType))
 		var = (Var *) ((RelabelType *) var)->arg;
 	return IsA(var, Var) && var->varattno == wanted && bms_is_member(var->varno, rel->relids);
@@ -247,11 +251,32 @@ parameterised_size(PlannerInfo *root, RelOptInfo *rel, ParamPathInfo *info)
 	return scan;
 }
 
+/*
+ * How many times the other side will ask, at least: as PostgreSQL guesses it for index scans, by the smallest
+ * of the tables that it consists of.
+ */
+static double
+expected_loops(PlannerInfo *root, Relids outer)
+{
+	double		loops = 0;
+	int			relid = -1;
+
+	while ((relid = bms_next_member(outer, relid)) >= 0)
+	{
+		RelOptInfo *rel = relid < root->simple_rel_array_size ? root->simple_rel_array[relid] : NULL;
+
+		if (rel != NULL && rel->rows > 0)
+			loops = loops > 0 ? Min(loops, rel->rows) : rel->rows;
+	}
+	return Max(loops, 1);
+}
+
 static void
 add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, double rows)
 {
 	ParamPathInfo *info;
 	TablePlan	scan;
+	double		seconds;
 
 	outer = bms_union(outer, rel->lateral_relids);
 	outer = bms_del_members(bms_copy(outer), rel->relids);
@@ -262,7 +287,9 @@ add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, dou
 	rows = Min(rows, scan.rows);
 	if (!((TablePlan *) rel->fdw_private)->analyzed)
 		info->ppi_rows = Min(info->ppi_rows, clamp_row_est(Min(rows, rel->rows)));
-	add_path(rel, (Path *) make_path(root, rel, info->ppi_rows, ceil(scan.requests), NIL, outer, NIL));
+	/* The first answer is waited for as long as ever, whatever is asked ahead. */
+	seconds = scan.seconds_ahead + Max(scan.seconds - scan.seconds_ahead, 0) / expected_loops(root, outer);
+	add_path(rel, (Path *) make_path(root, rel, info->ppi_rows, seconds, NIL, outer, NIL));
 }
 
 /*
@@ -366,7 +393,7 @@ GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	ListCell   *cell;
 	int			budget = 20;
 
-	add_path(rel, (Path *) make_path(root, rel, rel->rows, plan->requests, NIL, rel->lateral_relids, NIL));
+	add_path(rel, (Path *) make_path(root, rel, rel->rows, plan->seconds, NIL, rel->lateral_relids, NIL));
 	if (root->query_pathkeys == NIL && rel->joininfo == NIL && !rel->has_eclass_joins)
 		return;
 	sort = bms_is_empty(rel->lateral_relids) ? sort_keys(root, rel) : NIL;

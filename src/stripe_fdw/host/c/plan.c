@@ -172,7 +172,7 @@ column_names(Oid relid, List *attnums)
 	return names;
 }
 
-/* Ask the table for the rows, width and requests of a scan with the plan's quals and columns. */
+/* Ask the table for the rows, width and duration of a scan with the plan's quals and columns. */
 void
 ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 {
@@ -189,10 +189,12 @@ ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", table, quals,
 																 column_names(relid, plan->columns)));
 
-		/* bridge.py has made three finite floats of them. */
+		/* bridge.py has made four finite floats and a small int of them. */
 		plan->rows = PyFloat_AsDouble(PyTuple_GetItem(size, 0));
 		plan->width = PyFloat_AsDouble(PyTuple_GetItem(size, 1));
-		plan->requests = PyFloat_AsDouble(PyTuple_GetItem(size, 2));
+		plan->seconds = PyFloat_AsDouble(PyTuple_GetItem(size, 2));
+		plan->seconds_ahead = PyFloat_AsDouble(PyTuple_GetItem(size, 3));
+		plan->ahead = (int) PyLong_AsLong(PyTuple_GetItem(size, 4));
 	}
 	PG_FINALLY();
 	{
@@ -279,13 +281,15 @@ write_qual(HostQual *qual, List **expressions)
 	return written;
 }
 
-/* Return true if the rows that are read are then changed, or locked: UPDATE, DELETE, SELECT FOR UPDATE. */
-static bool
+/* Return 2 if the rows that are read are then changed, 1 if they are locked by SELECT FOR UPDATE, else 0. */
+static int
 reads_to_change(PlannerInfo *root, Index rtindex)
 {
 	PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rtindex);
 
-	return bms_is_member(rtindex, root->all_result_relids) || (mark != NULL && mark->strength != LCS_NONE);
+	if (bms_is_member(rtindex, root->all_result_relids))
+		return 2;
+	return mark != NULL && mark->strength != LCS_NONE ? 1 : 0;
 }
 
 /* Whether the expression needs values of other tables' rows, or of subqueries that run for each row. */
@@ -329,6 +333,7 @@ GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	List	   *expressions = NIL;
 	List	   *quals = NIL;
 	List	   *limits;
+	List	   *private;
 	ListCell   *cell;
 	int			limit;
 	int			offset = -1;
@@ -352,11 +357,12 @@ GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	}
 	limits = list_make2(makeInteger(limit), makeInteger(offset));
 
-	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions,
-							lappend(lappend(list_make5(plan->columns, quals, path->fdw_private, limits,
-													   makeInteger(reads_to_change(root, rel->relid))),
-											plan->named),
-									values_of_subqueries(root, expressions)),
+	private = list_make5(plan->columns, quals, path->fdw_private, limits,
+						 makeInteger(reads_to_change(root, rel->relid)));
+	private = lappend(private, plan->named);
+	private = lappend(private, values_of_subqueries(root, expressions));
+	private = lappend(private, makeInteger(plan->ahead));
+	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions, private,
 							NIL, NIL, outer_plan);
 }
 

@@ -50,7 +50,7 @@ bare(Expr *node)
 }
 
 /* The table's own column, or NULL. */
-static Var *
+Var *
 column_of(RelOptInfo *rel, Expr *node)
 {
 	Var		   *var = (Var *) bare(node);
@@ -64,7 +64,7 @@ column_of(RelOptInfo *rel, Expr *node)
 /*
  * Return true if an expression has one value for the whole scan, which can be computed when the scan starts.
  */
-static bool
+bool
 is_fixed(PlannerInfo *root, RelOptInfo *rel, Expr *node)
 {
 	Relids		used;
@@ -77,7 +77,7 @@ is_fixed(PlannerInfo *root, RelOptInfo *rel, Expr *node)
 }
 
 /* Text compares alike if equal means equal bytes, and orders alike if the order is that of the bytes. */
-static bool
+bool
 collation_agrees(ValueFamily family, const char *operator, Oid collation)
 {
 	if (family != FAMILY_TEXT || !OidIsValid(collation))
@@ -90,7 +90,7 @@ collation_agrees(ValueFamily family, const char *operator, Oid collation)
 }
 
 /* The value's expression, of a type that value_to_python() compares with the column's family; or NULL. */
-static Expr *
+Expr *
 comparable(ValueFamily column, Expr *value)
 {
 	Oid			type = getBaseType(exprType((Node *) value));
@@ -107,7 +107,7 @@ comparable(ValueFamily column, Expr *value)
 	return NULL;
 }
 
-static HostQual *
+HostQual *
 make_qual(QualKind kind, AttrNumber attnum, const char *operator, List *values)
 {
 	HostQual   *qual = palloc0(sizeof(HostQual));
@@ -117,6 +117,12 @@ make_qual(QualKind kind, AttrNumber attnum, const char *operator, List *values)
 	qual->operator = pstrdup(operator);
 	qual->values = values;
 	return qual;
+}
+
+static bool
+is_inside_json(HostQual *qual)
+{
+	return qual->kind == QUAL_JSON_VALUE || qual->kind == QUAL_JSON_ARRAY;
 }
 
 /* column operator value, either way round. */
@@ -139,7 +145,7 @@ of_operator(PlannerInfo *root, RelOptInfo *rel, OpExpr *expr)
 		value = linitial(expr->args);
 		operator = get_commutator(operator);
 		if (column == NULL || !is_fixed(root, rel, value))
-			return NULL;
+			return json_qual_of_operator(root, rel, expr);
 	}
 	/* Only PostgreSQL's own operators are known to mean what their names say. */
 	if (!OidIsValid(operator) || operator >= FirstNormalObjectId)
@@ -162,7 +168,9 @@ of_array_operator(PlannerInfo *root, RelOptInfo *rel, ScalarArrayOpExpr *expr)
 	Oid			element;
 	ValueFamily family;
 
-	if (column == NULL || expr->opno >= FirstNormalObjectId || !is_fixed(root, rel, array))
+	if (column == NULL)
+		return json_qual_of_array(root, rel, expr);
+	if (expr->opno >= FirstNormalObjectId || !is_fixed(root, rel, array))
 		return NULL;
 	name = get_opname(expr->opno);
 	if (name == NULL || strcmp(name, expr->useOr ? "=" : "<>") != 0)
@@ -223,6 +231,7 @@ static HostQual *
 of_alternatives(PlannerInfo *root, RelOptInfo *rel, List *arms)
 {
 	AttrNumber	attnum = 0;
+	List	   *keys = NIL;		/* of what is compared inside a jsonb column: an array of them */
 	List	   *values = NIL;
 	ListCell   *cell;
 
@@ -230,16 +239,27 @@ of_alternatives(PlannerInfo *root, RelOptInfo *rel, List *arms)
 	{
 		Expr	   *arm = lfirst(cell);
 		HostQual   *qual = NULL;
+		List	   *arm_keys = NIL;
 
 		if (IsA(arm, OpExpr) || IsA(arm, ScalarArrayOpExpr) || is_orclause(arm))
 			qual = qual_of_clause(root, rel, arm);
 		if (qual == NULL || (strcmp(qual->operator, "=") != 0 && strcmp(qual->operator, ANY) != 0) ||
 			(attnum != 0 && qual->attnum != attnum))
 			return NULL;
+		if (is_inside_json(qual))
+		{
+			if (!compares_texts(qual))
+				return NULL;
+			arm_keys = list_make1(linitial(qual->values));
+			qual->values = list_copy_tail(qual->values, 1);
+		}
+		if (attnum != 0 && !equal(arm_keys, keys))
+			return NULL;
 		attnum = qual->attnum;
+		keys = arm_keys;
 		values = list_concat(values, qual->values);
 	}
-	return make_qual(QUAL_ARRAY, attnum, ANY, values);
+	return make_qual(keys ? QUAL_JSON_ARRAY : QUAL_ARRAY, attnum, ANY, list_concat(keys, values));
 }
 
 /* The qual that a clause of WHERE or JOIN is for this table, or NULL. */
@@ -340,8 +360,7 @@ qual_value(ValueFamily column, QualKind kind, ScanValue *values, int count)
 			return Py_False;
 		case QUAL_NULL:
 			return Py_None;
-		case QUAL_ARRAY:
-		case QUAL_VALUE:
+		default:
 			break;
 	}
 	for (i = 0; i < count; i++)
@@ -353,6 +372,31 @@ qual_value(ValueFamily column, QualKind kind, ScanValue *values, int count)
 	return value_to_python(column, &values[0]);
 }
 
+/* Append a qual on what is inside a jsonb column, (column, operator, value, keys), if its values can be had. */
+static void
+add_json_qual(PyObject *quals, char *column, const char *operator, QualKind kind, ScanValue *values, int count)
+{
+	PyObject   *value;
+	PyObject   *path;
+	PyObject   *qual;
+	bool		null;
+
+	path = json_path(&values[0], &null);
+	if (path == NULL)
+		return;
+	null = null || (count == 2 && values[1].placeholder == NULL && values[1].isnull);
+	value = null ? Py_None :
+		qual_value(FAMILY_TEXT, kind == QUAL_JSON_ARRAY ? QUAL_ARRAY : QUAL_VALUE, values + 1, count - 1);
+	/* jsonb has values that are no text, and its null is a value. */
+	if (value == NULL || (!null && values[1].placeholder == NULL &&
+						  getBaseType(values[1].type) == JSONBOID && !PyUnicode_Check(value)))
+		return;
+	qual = own_reference(Py_BuildValue("(OsOO)", own_reference(text_to_python(column)), null ? "=" : operator,
+									   value, path));
+	if (PyList_Append(quals, qual) != 0)
+		throw_python_error();
+}
+
 /* Append (column, operator, value) to a list, if there is such a value. */
 void
 add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind,
@@ -362,6 +406,12 @@ add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, Qu
 	ValueFamily family = family_of(getBaseType(get_atttype(relid, attnum)));
 	PyObject   *value;
 	PyObject   *qual;
+
+	if (kind == QUAL_JSON_VALUE || kind == QUAL_JSON_ARRAY)
+	{
+		add_json_qual(quals, column, operator, kind, values, count);
+		return;
+	}
 
 	/*
 	 * Every operator that is passed is strict: with NULL, or NULL instead of an array, the qual is true of no

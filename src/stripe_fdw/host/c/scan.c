@@ -28,16 +28,13 @@ prepare_readers(HostScan *scan, Relation relation)
 											   ALLOCSET_DEFAULT_SIZES);
 }
 
+/* What a plan says of its scan.  Its values are left to be set. */
 void
-BeginForeignScan(ForeignScanState *node, int flags)
+read_plan(HostScan *scan, ForeignScan *plan, EState *estate)
 {
-	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	EState	   *estate = node->ss.ps.state;
-	HostScan   *scan = palloc0(sizeof(HostScan));
 	List	   *limits = list_nth(plan->fdw_private, PLAN_LIMIT);
-	PythonEntry entry;
 
-	scan->relid = RelationGetRelid(node->ss.ss_currentRelation);
+	scan->relid = exec_rt_fetch(plan->scan.scanrelid, estate)->relid;
 	scan->columns = list_nth(plan->fdw_private, PLAN_COLUMNS);
 	scan->quals = list_nth(plan->fdw_private, PLAN_QUALS);
 	scan->sort = list_nth(plan->fdw_private, PLAN_SORT);
@@ -46,9 +43,20 @@ BeginForeignScan(ForeignScanState *node, int flags)
 	scan->fresh = (int) intVal(list_nth(plan->fdw_private, PLAN_FRESH));
 	scan->named = list_nth(plan->fdw_private, PLAN_NAMED);
 	scan->of_subqueries = list_nth(plan->fdw_private, PLAN_SUBQUERIES);
-	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
-	scan->computed = palloc0(sizeof(ScanValue) * Max(list_length(scan->values), 1));
+	scan->computed = palloc0(sizeof(ScanValue) * Max(list_length(plan->fdw_exprs), 1));
 	scan->holder = make_holder(estate->es_query_cxt);
+}
+
+void
+BeginForeignScan(ForeignScanState *node, int flags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState	   *estate = node->ss.ps.state;
+	HostScan   *scan = palloc0(sizeof(HostScan));
+	PythonEntry entry;
+
+	read_plan(scan, plan, estate);
+	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	node->fdw_state = scan;
 
 	python_enter(&entry);
@@ -72,12 +80,12 @@ static void
 open_scan(ForeignScanState *node)
 {
 	HostScan   *scan = node->fdw_state;
-	PyObject   *quals = scan_quals(node);
+	PyObject   *quals = scan_quals(scan);
 	PyObject   *opened = bridge_call("open_scan",
 									 Py_BuildValue("(OOOOOiOn)", scan->holder->table, quals,
 												   column_names(scan->relid, scan->columns),
 												   sort_to_python(scan->relid, scan->sort),
-												   scan_limit(node), scan->fresh,
+												   scan_limit(scan), scan->fresh,
 												   column_names(scan->relid, scan->named),
 												   executor_run(scan->holder)));
 

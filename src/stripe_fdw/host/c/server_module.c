@@ -62,15 +62,14 @@ check_interrupts(PyObject *self, PyObject *noargs)
 
 /* While the session ends there is no client. */
 static PyObject *
-warning(PyObject *self, PyObject *arguments)
+report(int level, PyObject *arguments)
 {
 	MemoryContext old = CurrentMemoryContext;
 	PyObject   *message;
 	PyObject   *detail = Py_None;
 	PyObject   *hint = Py_None;
 
-	(void) self;
-	if (!PyArg_ParseTuple(arguments, "U|OO:warning", &message, &detail, &hint) || !on_postgres_thread())
+	if (!PyArg_ParseTuple(arguments, "U|OO:report", &message, &detail, &hint) || !on_postgres_thread())
 		return NULL;
 	if ((detail != Py_None && !PyUnicode_Check(detail)) || (hint != Py_None && !PyUnicode_Check(hint)))
 	{
@@ -81,7 +80,7 @@ warning(PyObject *self, PyObject *arguments)
 		Py_RETURN_NONE;
 	PG_TRY();
 	{
-		ereport(WARNING,
+		ereport(level,
 				(errmsg_internal("%s", message_text(message)),
 				 detail != Py_None ? errdetail_internal("%s", message_text(detail)) : 0,
 				 hint != Py_None ? errhint("%s", message_text(hint)) : 0));
@@ -94,6 +93,36 @@ warning(PyObject *self, PyObject *arguments)
 	if (error_is_pending())
 		return raise_interrupted();
 	Py_RETURN_NONE;
+}
+
+static PyObject *
+warning(PyObject *self, PyObject *arguments)
+{
+	(void) self;
+	return report(WARNING, arguments);
+}
+
+static PyObject *
+notice(PyObject *self, PyObject *arguments)
+{
+	(void) self;
+	return report(NOTICE, arguments);
+}
+
+static PyObject *
+is_on(PyObject *self, PyObject *arguments)
+{
+	const char *name;
+	bool		known;
+	bool		on;
+
+	(void) self;
+	if (!PyArg_ParseTuple(arguments, "s:is_on", &name))
+		return NULL;
+	on = setting_is_on(name, &known);
+	if (!known)
+		return PyErr_Format(PyExc_ValueError, "there is no setting %s", name);
+	return PyBool_FromLong(on);
 }
 
 static PyObject *
@@ -143,6 +172,10 @@ static PyMethodDef methods[] = {
 	"Raise stripe_fdw.errors.Interrupted if the statement is cancelled or timed out, or the session ended."},
 	{"warning", warning, METH_VARARGS,
 	"warning(message, detail=None, hint=None): show a WARNING to the client."},
+	{"notice", notice, METH_VARARGS,
+	"notice(message, detail=None, hint=None): show a NOTICE to the client."},
+	{"is_on", is_on, METH_VARARGS,
+	"is_on(name): return True if the setting stripe_fdw.* of this name is on."},
 	{"transaction_level", transaction_level, METH_NOARGS,
 	"Return 1 in a transaction without savepoints, and one more for each savepoint or exception block."},
 	{"error_is_caught", error_is_caught, METH_NOARGS,

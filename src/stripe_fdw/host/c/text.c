@@ -58,7 +58,7 @@ conversion_size(const char *text)
 
 /*
  * A text in another encoding; palloc'd.  A character that has no equivalent becomes a question mark: the text
- * is one that tells of an error, and an error of the conversion would hide that.
+ * is an error message, and an error of the conversion would hide that.
  */
 static char *
 converted(char *text, int from, int to)

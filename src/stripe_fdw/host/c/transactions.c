@@ -1,5 +1,5 @@
 /*
- * transactions.c: tell a session that has written how its transaction ends.
+ * transactions.c: report to a session that has written how its transaction ends.
  *
  * Only pre_commit and prepare may fail.  After them there is no way back, so what goes wrong is shown as a
  * warning.

@@ -33,7 +33,7 @@ def create(context: OperationContext) -> None:
 def delete(context: OperationContext) -> None:
     """Delete a test clock with its customers, and cancel their subscriptions.
 
-    That Stripe tells of any but the clock is not documented.
+    Events of objects other than the clock are not documented.
     """
     request = context.request
     for customer in find_by(request, "customer", "test_clock", context.object["id"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_simulator.objects.missing import missing_object
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.unlisted import get_unlisted, retrieve_unlisted, store_unlisted
 from stripe_simulator.operations.handlers import Handlers
@@ -25,6 +26,12 @@ def create(request: ApiRequest) -> ApiResponse:
     return object_response(request, store_unlisted(request, "src_", "source", values))
 
 
+def retrieve_mandate_notification(request: ApiRequest) -> ApiResponse:
+    """Answer GET of a notification that a source's mandate is to be debited: there never is one."""
+    get_unlisted(request, "source")
+    raise missing_object(request, "source_mandate_notification")
+
+
 def update(request: ApiRequest) -> ApiResponse:
     """Update a source by POST /v1/sources/{source}."""
     source = dict(get_unlisted(request, "source"))
@@ -39,6 +46,9 @@ HANDLERS = Handlers(
     routes={
         ("POST", "/v1/sources"): create,
         ("GET", "/v1/sources/{source}"): retrieve_unlisted("source"),
+        ("GET", "/v1/sources/{source}/mandate_notifications/{mandate_notification}"): (
+            retrieve_mandate_notification
+        ),
         ("POST", "/v1/sources/{source}"): update,
     },
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.test_clocks import unix_now
-from stripe_simulator.objects.unlisted import retrieve_unlisted, store_unlisted
+from stripe_simulator.objects.unlisted import new_unlisted_id, retrieve_unlisted, store_unlisted
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments.payment_methods import create_from_data
 from stripe_simulator.requests import test_cards
@@ -35,13 +35,20 @@ def create_token(request: ApiRequest) -> ApiResponse:
         if not isinstance(sent, dict):
             raise StripeError("Invalid object", param="card")
         card = test_cards.card_of_number(str(sent.get("number", "")))
-        values["card"] = {"object": "card", **card.details(int(sent["exp_month"]), int(sent["exp_year"]))}
+        values["card"] = {
+            "id": new_unlisted_id(request, "card_"),
+            "object": "card",
+            **card.details(int(sent["exp_month"]), int(sent["exp_year"])),
+        }
     elif isinstance(sent, dict):
+        kept = {"id": new_unlisted_id(request, "ba_")} if token_type == "bank_account" else {}  # noqa: S105
         values[token_type] = {
+            **kept,
             "object": token_type,
             **{name: sent[name] for name in sent if name != "account_number"},
         }
-    return object_response(request, store_unlisted(request, "tok_", "token", values))
+    prefix = "btok_" if token_type == "bank_account" else "tok_"  # noqa: S105 - not a password
+    return object_response(request, store_unlisted(request, prefix, "token", values))
 
 
 def create_confirmation_token(request: ApiRequest) -> ApiResponse:

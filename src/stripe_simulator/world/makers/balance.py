@@ -11,8 +11,23 @@ if TYPE_CHECKING:
     from stripe_simulator.world.generator import Generator
 
 
+_SETTLED_AFTER = 2 * 86_400  # seconds
+_REPORTED_AS = {
+    "charge": "charge",
+    "refund": "refund",
+    "payout": "payout",
+    "adjustment": "other_adjustment",
+}
+
+
 def _balance_transaction(generator: Generator) -> Fields:
     amount = integer_between(500, 100_000, *generator.names, "amount", step=5).value
+
+    until = generator.account.until
+    transaction_type = generator.choice("type", {"charge": 80, "refund": 8, "payout": 8, "adjustment": 4})
+
+    def available_on(index: int) -> int:
+        return generator.population.created(index) + _SETTLED_AFTER
 
     def fee(index: int) -> int:
         return amount(index) * 29 // 1000 + 30 if amount(index) else 0
@@ -32,9 +47,10 @@ def _balance_transaction(generator: Generator) -> Fields:
                 }
             ]
         ),
-        "type": generator.choice("type", {"charge": 80, "refund": 8, "payout": 8, "adjustment": 4}),
-        "reporting_category": constant("charge"),
-        "status": generator.choice("status", {"available": 9, "pending": 1}),
+        "type": transaction_type,
+        "reporting_category": Field(lambda index: _REPORTED_AS[transaction_type.value(index)]),
+        "available_on": Field(available_on, created_offset=(_SETTLED_AFTER, _SETTLED_AFTER)),
+        "status": Field(lambda index: "available" if available_on(index) <= until else "pending"),
         "source": generator.reference("source", "charge"),
     }
     return fields

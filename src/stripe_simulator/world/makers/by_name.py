@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _CURRENCIES = {"usd": 14, "eur": 3, "gbp": 2, "jpy": 1}
 _COUNTRIES = {"US": 10, "DE": 3, "FR": 3, "GB": 2, "JP": 1}
+_KINDS_OF_SOURCES = {"card": 3, "bank_account": 2}
 _MOSTLY_TRUE = frozenset({"active", "enabled", "paid", "captured"})
 _TEXTS: Mapping[str, Callable[[int], Any]] = {
     "name": sample_text.name,
@@ -49,8 +50,12 @@ def _id(generator: Generator, _column: Column) -> Field:
     return Field(codec.encode, ranges)
 
 
-def _object(generator: Generator, _column: Column) -> Field:
-    return constant(generator.resource.object)
+def _object(generator: Generator, column: Column) -> Field:
+    """Return the name of the object; of a list that holds several kinds, mostly cards and bank accounts."""
+    if generator.resource.object:
+        return constant(generator.resource.object)
+    usual = {name: weight for name, weight in _KINDS_OF_SOURCES.items() if name in column.values}
+    return generator.choice("object", usual or dict.fromkeys(column.values, 1))
 
 
 def _created(generator: Generator, _column: Column) -> Field:

@@ -62,18 +62,20 @@ def _promotion_code(generator: Generator) -> Fields:
 
 
 def _time_if(generator: Generator, status: Field, wanted: str, days: int) -> Field:
-    """Return a time that only objects with one status have, some days after their creation."""
-    created = generator.population.created
-    return Field(lambda index: created(index) + days * _DAY if status.value(index) == wanted else None)
+    """Return a time that only objects with one status have: some days after creation, not in the future."""
+    created, until = generator.population.created, generator.account.until
+    return Field(
+        lambda index: min(created(index) + days * _DAY, until) if status.value(index) == wanted else None
+    )
 
 
 def _quote(generator: Generator) -> Fields:
     status = generator.choice("status", {"draft": 3, "open": 3, "accepted": 3, "canceled": 1})
-    created = generator.population.created
+    created, until = generator.population.created, generator.account.until
     subscription = generator.reference("subscription", "subscription")
 
     def time_if(index: int, days: int, *statuses: str) -> int | None:
-        return created(index) + days * _DAY if status.value(index) in statuses else None
+        return min(created(index) + days * _DAY, until) if status.value(index) in statuses else None
 
     return {
         "status": status,

@@ -22,7 +22,7 @@ _DAY = 86_400
 
 def _invoice(generator: Generator) -> Fields:
     account, population = generator.account, generator.population
-    created, encode = population.created, population.codec.encode
+    created, encode, until = population.created, population.codec.encode, account.until
     subscriptions = account.collection("subscription").generator
     subscription = generator.reference("subscription", "subscription")
     if subscription.is_constant:  # without subscriptions
@@ -46,7 +46,8 @@ def _invoice(generator: Generator) -> Fields:
         return int(unit(index)) * lines.children_of(index)
 
     def time_if(*statuses: str, delay: int = 3600) -> Callable[[int], int | None]:
-        return lambda index: created(index) + delay if status.value(index) in statuses else None
+        """Return a time some seconds after creation, not in the future, for these statuses."""
+        return lambda index: min(created(index) + delay, until) if status.value(index) in statuses else None
 
     def total_if(*statuses: str) -> Field:
         return Field(lambda index: total(index) if status.value(index) in statuses else 0)
@@ -99,7 +100,8 @@ def _invoice(generator: Generator) -> Fields:
         "pre_payment_credit_notes_amount": constant(0),
         "attempted": Field(lambda index: status.value(index) in {"paid", "uncollectible"}),
         "attempt_count": Field(lambda index: 1 if status.value(index) in {"paid", "uncollectible"} else 0),
-        "auto_advance": Field(lambda index: status.value(index) in {"draft", "open"}),
+        # One that advances by itself is a draft for an hour only.
+        "auto_advance": Field(lambda index: status.value(index) == "open"),
         "number": Field(
             lambda index: (
                 None if status.value(index) == "draft" else f"{index % 0xFFFFF:05X}-{index % 9999 + 1:04d}"
@@ -114,7 +116,7 @@ def _invoice(generator: Generator) -> Fields:
         "effective_at": Field(finalized_at),
         "period_start": Field(lambda index: created(index) - 30 * _DAY),
         "period_end": Field(created),
-        "webhooks_delivered_at": Field(lambda index: created(index) + 5),
+        "webhooks_delivered_at": Field(lambda index: min(created(index) + 5, until)),
         "status_transitions": Field(
             lambda index: {
                 "finalized_at": finalized_at(index),
@@ -142,7 +144,7 @@ def _invoice(generator: Generator) -> Fields:
         "application": constant(None),
         "on_behalf_of": constant(None),
         "next_payment_attempt": constant(None),
-        "automatically_finalizes_at": Field(time_if("draft")),
+        "automatically_finalizes_at": constant(None),
         "last_finalization_error": constant(None),
         "receipt_number": constant(None),
     }
@@ -195,7 +197,9 @@ def _line_item(generator: Generator) -> Fields:
         "parent": Field(parent),
         "pricing": Field(
             lambda index: (
-                None if item(index) is None else {"type": "price_details", "unit_amount_decimal": "900"}
+                None
+                if item(index) is None
+                else {"type": "price_details", "unit_amount_decimal": str(unit(index // BLOCK_SIZE))}
             )
         ),
         "price": from_price("id"),

@@ -97,7 +97,9 @@ def _payment_intent(generator: Generator) -> Fields:
         "amount_capturable": amount_in("requires_capture"),
         "canceled_at": Field(
             lambda index: (
-                generator.population.created(index) + 3600 if status.value(index) == "canceled" else None
+                min(generator.population.created(index) + 3600, generator.account.until)
+                if status.value(index) == "canceled"
+                else None
             )
         ),
         "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
@@ -135,6 +137,7 @@ def _setup_intent(generator: Generator) -> Fields:
         "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
         "payment_method": _payment_method_of(generator, status),
         "payment_method_types": Field(lambda _: ["card"]),
+        "single_use_mandate": constant(None),
         "usage": generator.choice("usage", {"off_session": 9, "on_session": 1}),
     }
 
@@ -160,10 +163,12 @@ def _charge(generator: Generator) -> Fields:
             "currency": Field(lambda index: intents.fields["currency"].value(link.target(index))),
         }
     charged = fields.get("amount", constant(1000)).value
+    mandate = generator.reference("mandate", "mandate").value
 
     def details(index: int) -> Json:
         if has_other_prefix(index):
-            return {"type": "us_bank_account", "us_bank_account": {"last4": f"{index % 10_000:04d}"}}
+            bank = {"last4": f"{index % 10_000:04d}", "mandate": mandate(index)}
+            return {"type": "us_bank_account", "us_bank_account": bank}
         authorized = status.value(index) != "failed"
         shown = charged_card_details(card(index), charged(index), authorized=authorized)
         return {"card": shown, "type": "card"}

@@ -12,6 +12,7 @@ from stripe_simulator.world.makers import (
     by_name,
     discounts_and_quotes,
     invoices,
+    mandates,
     payments,
     subscriptions,
 )
@@ -25,6 +26,7 @@ _MAKERS = {
     **discounts_and_quotes.MAKERS,
     **subscriptions.MAKERS,
     **invoices.MAKERS,
+    **mandates.MAKERS,
     **payments.MAKERS,
     **balance.MAKERS,
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.seeding import stable_hash
@@ -10,6 +12,7 @@ from stripe_simulator.world.fields import Field, Fields, constant, remember_last
 from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.makers import sample_text
 from stripe_simulator.world.proportions import MANUAL_INVOICE_PERIOD
+from stripe_simulator.world.traits import MOST_SUBSCRIPTION_ITEMS
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -20,7 +23,8 @@ SUBSCRIPTION_STATUSES = {
     "incomplete_expired": 2, "paused": 1,
 }  # fmt: skip
 _DAY = 86_400
-_MOST_ITEMS = 25
+_PERIOD = 30 * _DAY
+_PAYABLE = 23 * 3600  # seconds in which the first payment of a subscription has to succeed
 
 
 def _customer(generator: Generator) -> Fields:
@@ -120,24 +124,60 @@ def _plan(generator: Generator) -> Fields:
     }
 
 
-def _period_start(generator: Generator, index: int) -> int:
-    """Return when the current period of a subscription began: whole months of 30 days after its creation."""
+def _status(generator: Generator) -> Field:
+    """Return the status of subscriptions: none is incomplete for longer than its payment may take."""
+    chosen = generator.choice("status", SUBSCRIPTION_STATUSES)
+    created, payable_since = generator.population.created, generator.account.until - _PAYABLE
+
+    def value(index: int) -> str:
+        status = str(chosen.value(index))
+        return "incomplete_expired" if status == "incomplete" and created(index) < payable_since else status
+
+    def ranges(status: Any) -> list[range] | None:
+        if chosen.ranges is None or status != "incomplete_expired":
+            return chosen.ranges and chosen.ranges(status)
+        return [*(chosen.ranges(status) or ()), *(chosen.ranges("incomplete") or ())]
+
+    return Field(value, ranges)
+
+
+def _ended_at(generator: Generator, status: Field) -> Field:
+    """Return when subscriptions ended, which is never in the future; None while they go on."""
+    created, until = generator.population.created, generator.account.until
+    days = generator.choice("canceled_at", {1: 3, 20: 4, 200: 3}).value
+
+    def value(index: int) -> int | None:
+        match status.value(index):
+            case "canceled":
+                return min(created(index) + int(days(index)) * _DAY, until)
+            case "incomplete_expired":
+                return min(created(index) + _PAYABLE, until)
+            case _:
+                return None
+
+    return Field(value, created_offset=(0, 200 * _DAY))
+
+
+def _period(generator: Generator, index: int) -> tuple[int, int]:
+    """Return the start and the end of a subscription's current period, in Unix seconds.
+
+    Periods begin 30 days after one another. The current one of a subscription that ended is its last.
+    Otherwise it ends more than a day after the newest object, so that it outlasts this day; if need be
+    it takes a day longer, as in long months.
+    """
     start, until = generator.population.created(index), generator.account.until
-    return start + max(0, until - start) // (30 * _DAY) * 30 * _DAY
-
-
-def _period_bounds(generator: Generator, delay: int) -> tuple[int, int]:
-    """Return the first and the last time at which current periods begin, each with this delay in seconds."""
-    until = generator.account.until
-    return until - 30 * _DAY + delay, until + delay
+    ended_at = generator.fields["ended_at"].value(index)
+    start += max(0, (until if ended_at is None else ended_at) - start) // _PERIOD * _PERIOD
+    is_longer = ended_at is None and start + _PERIOD <= until + _DAY
+    return start, start + _PERIOD + (_DAY if is_longer else 0)
 
 
 def _subscription(generator: Generator) -> Fields:
     population, account = generator.population, generator.account
-    status = generator.choice("status", SUBSCRIPTION_STATUSES)
+    status = _status(generator)
     created = population.created
-    ended_statuses = frozenset({"canceled", "incomplete_expired"})
-    days = generator.choice("canceled_at", {1: 3, 20: 4, 200: 3}).value
+    period = remember_last(partial(_period, generator))
+    ended = _ended_at(generator, status)
     items = account.children("subscription_item")
     item_price = items.generator.fields["price"].value
     item_prices = _item_prices(items.generator)
@@ -151,11 +191,17 @@ def _subscription(generator: Generator) -> Fields:
             return None
         return _default_payment_method(customers, link.target(index))
 
-    def ended_at(index: int) -> int | None:
-        return created(index) + days(index) * _DAY if status.value(index) in ended_statuses else None
+    def trial_time(at: int) -> Field:
+        """Return the start (0) or the end (1) of the trial, which is the current period."""
+        return Field(lambda index: period(index)[at] if status.value(index) == "trialing" else None)
 
-    def trial_time(seconds: int) -> Field:
-        return Field(lambda index: created(index) + seconds if status.value(index) == "trialing" else None)
+    def billing_mode(index: int) -> Json:
+        """Return the mode: Stripe takes prices of several intervals in the flexible one only."""
+        first = index * BLOCK_SIZE
+        held = (item_price(at) for at in range(first, first + items.generator.children_of(index)))
+        if len({(price["recurring"] or {}).get("interval") for price in held}) > 1:
+            return {"flexible": {"proration_discounts": "included"}, "type": "flexible"}
+        return {"flexible": None, "type": "classic"}
 
     def prices(index: int) -> tuple[str, ...]:
         return tuple(
@@ -176,14 +222,14 @@ def _subscription(generator: Generator) -> Fields:
         "price": Field(prices, item_prices, multivalued=True),
         "plan": Field(prices, item_prices, multivalued=True),
         "current_period_start": Field(
-            lambda index: _period_start(generator, index), value_bounds=_period_bounds(generator, 0)
+            lambda index: period(index)[0], value_bounds=(population.since, account.until)
         ),
         "current_period_end": Field(
-            lambda index: _period_start(generator, index) + 30 * _DAY,
-            value_bounds=_period_bounds(generator, 30 * _DAY),
+            lambda index: period(index)[1],
+            value_bounds=(population.since + _PERIOD, account.until + _PERIOD),
         ),
-        "canceled_at": Field(ended_at, created_offset=(0, 200 * _DAY)),
-        "ended_at": Field(ended_at, created_offset=(0, 200 * _DAY)),
+        "canceled_at": ended,
+        "ended_at": ended,
         "cancel_at": constant(None),
         "cancellation_details": Field(
             lambda index: {
@@ -194,15 +240,17 @@ def _subscription(generator: Generator) -> Fields:
         ),
         "cancel_at_period_end": generator.choice("cancel_at_period_end", {False: 19, True: 1}),
         "start_date": Field(created, created_offset=(0, 0)),
-        "billing_cycle_anchor": Field(created, created_offset=(0, 0)),
+        "billing_cycle_anchor": Field(
+            lambda index: period(index)[1] if status.value(index) == "trialing" else created(index)
+        ),
         "trial_start": trial_time(0),
-        "trial_end": trial_time(14 * _DAY),
+        "trial_end": trial_time(1),
         "customer": generator.reference("customer", "customer"),
         "latest_invoice": Field(lambda index: _latest_invoice(generator, index)),
         "description": Field(lambda index: sample_text.PRODUCT_NAMES[index % 10] if index % 2 else None),
         "automatic_tax": Field(lambda _: {"disabled_reason": None, "liability": None}),
         "automatic_tax_enabled": generator.choice("automatic_tax_enabled", {False: 4, True: 1}),
-        "billing_mode": Field(lambda _: {"flexible": None, "type": "classic"}),
+        "billing_mode": Field(billing_mode),
         "invoice_settings": Field(lambda _: {"account_tax_ids": None, "issuer": {"type": "self"}}),
         "test_clock": constant(None),
         "schedule": constant(None),
@@ -230,16 +278,18 @@ def _latest_invoice(generator: Generator, index: int) -> str | None:
 def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
     """Return the function from a price to the subscriptions that may have an item with it."""
     prices = items.account.collection("price").generator.population
+    plans = items.account.collection("plan").generator
     link = items.account.collection("subscription").generator.link("price", "plan")
 
     def ranges(value: Any) -> list[range] | None:
         at = prices.codec.decode(str(value))
-        if at is None or at >= prices.count:
+        if at is None or at >= prices.count or plans.is_absent(at):
             return []
         subscriptions: list[range] = []
         # The nth item has the nth price after the first item's price, not counting prices that are no plans.
-        for back in range(min(prices.count, _MOST_ITEMS + 12)):
-            subscriptions += link.sources((at - back) % prices.count) or ()
+        place = bisect_left(plans.present, at)
+        for back in range(min(len(plans.present), MOST_SUBSCRIPTION_ITEMS)):
+            subscriptions += link.sources(plans.present[place - back]) or ()
         return subscriptions
 
     return ranges
@@ -264,24 +314,18 @@ def _subscription_item(generator: Generator) -> Fields:
 
     @remember_last
     def price_index(index: int) -> int:
-        """Return the index of an item's price."""
+        """Return the index of an item's price: a recurring one that no other item of the subscription has."""
         subscription, at = divmod(index, BLOCK_SIZE)
-        count = max(1, prices.count)
-        price = (subscriptions.link("price", "plan").target(subscription) + at) % count
-        for _ in range(count):
-            if not plans.generator.is_absent(price):
-                break
-            price = (price + 1) % count
-        return price
+        first = subscriptions.link("price", "plan").target(subscription)
+        recurring = plans.generator.present
+        return recurring[(bisect_left(recurring, first) + at) % len(recurring)] if recurring else first
 
     return {
         "price": Field(lambda index: price_and_plan(index)[0]),
         "plan": Field(lambda index: price_and_plan(index)[1]),
         "quantity": generator.choice("quantity", {1: 6, 2: 2, 5: 1, 40: 1}),
-        "current_period_start": Field(lambda index: _period_start(subscriptions, index // BLOCK_SIZE)),
-        "current_period_end": Field(
-            lambda index: _period_start(subscriptions, index // BLOCK_SIZE) + 30 * _DAY
-        ),
+        "current_period_start": Field(lambda index: _period(subscriptions, index // BLOCK_SIZE)[0]),
+        "current_period_end": Field(lambda index: _period(subscriptions, index // BLOCK_SIZE)[1]),
         "billed_until": constant(None),
     }
 

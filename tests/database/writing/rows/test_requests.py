@@ -264,7 +264,7 @@ EXPLAINED: list[tuple[str, str]] = [
     ("update payment_method set customer = null, metadata = '{}'",
      "POST /v1/payment_methods/{payment_method}, POST /v1/payment_methods/{payment_method}/detach"),
     ("delete from customer", "DELETE /v1/customers/{customer}"),
-    ("update charge set amount = 5", "none: Stripe has no such operation"),
+    ("update refund set amount = 5", "none: Stripe has no such operation"),
     # A state that the plan knows: the operations that lead to it
     ("update invoice set status = 'void'", "POST /v1/invoices/{invoice}/void"),
     ("update invoice set status = lower('VOID'), description = 'x' where id = 'in_1'",
@@ -279,7 +279,7 @@ EXPLAINED: list[tuple[str, str]] = [
      "POST /v1/invoices/{invoice}/finalize, POST /v1/invoices/{invoice}/pay,"
      " POST /v1/invoices/{invoice}/mark_uncollectible, POST /v1/invoices/{invoice}/void,"
      " POST /v1/invoices/{invoice}/send: those that the value of status needs"),
-    ("delete from event", "none: Stripe has no such operation"),
+    ("delete from charge", "none: Stripe has no such operation"),
 ]  # fmt: skip
 
 

@@ -22,9 +22,6 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 def live(servers: Servers, stripe: SimulatorProcess) -> Server:
     """Foreign tables of which all objects are those of the start."""
     stripe.control("POST", "/reset")
-    stripe.control("DELETE", "/faults")
-    stripe.control("POST", "/latency", {})
-    stripe.control("DELETE", "/requests")
     return servers(
         "customer", "coupon", "product",
         mapping={"api_key": KEY}, api_base=stripe.url, max_requests_per_second=10_000,

@@ -11,7 +11,7 @@ from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Server, column, count, failing, one, said
 
 DENIED = "42501"
-OTHER_KEY = "sk_test_51TheKeyOfSomebodyElse00"
+OTHER_KEY = "sk_test_51TheKeyOfAnotherRole000"
 
 
 @pytest.fixture
@@ -250,13 +250,15 @@ def test_call_reads_with_select_and_writes_with_insert(
     db.execute("set log_statement = 'none'")
     db.execute(f"create user mapping for {name} server stripe options (api_key '{KEY}')".encode())
     db.execute("reset log_statement")
-    post = "select stripe_live.call('POST', '/v1/customers/cus_nobody', '{\"name\": \"N\"}')"
+    post = "select stripe_live.call('POST', '/v1/customers/cus_missing', '{\"name\": \"N\"}')"
     try:
         set_role(name)
         assert one(db, "select stripe_live.call('GET', '/v1/balance') ->> 'object'") == "balance"
         calm.control("DELETE", "/requests")
         assert failing(db, post).sqlstate == DENIED
-        assert failing(db, "select stripe_live.call('DELETE', '/v1/customers/cus_nobody')").sqlstate == DENIED
+        assert (
+            failing(db, "select stripe_live.call('DELETE', '/v1/customers/cus_missing')").sqlstate == DENIED
+        )
         assert calm.requests() == []
         db.execute("reset role")
         db.execute(f"grant insert on stripe_live._call to {name}".encode())

@@ -57,7 +57,7 @@ def cache() -> ResponseCache:
 
 
 def read(cache: ResponseCache, source: Numbers, requester: Requester, **options: Any) -> Iterator[Objects]:
-    return cache.read(
+    buffer = cache.buffer(
         cache.executor_run(),
         "key",
         source,
@@ -65,6 +65,7 @@ def read(cache: ResponseCache, source: Numbers, requester: Requester, **options:
         options.pop("policy", NEVER_CACHED),
         **{"ordered": True, **options},
     )
+    return buffer.replay(requester, source)
 
 
 def test_the_first_request_is_sent_at_once_and_pages_are_read_as_they_are_needed(
@@ -107,7 +108,7 @@ def test_a_request_ends_with_the_query_of_the_reader_that_waits_for_it(cache: Re
 
 
 def test_a_reader_that_is_behind_an_evicted_buffer_continues_after_its_last_object() -> None:
-    cache = ResponseCache(lambda: 1, statement_bytes=1200)  # two pages
+    cache = ResponseCache(lambda: 1, statement_bytes=3200)  # two pages of a buffer
     cache.begin_node()
     sources = [Numbers(), Numbers()]
     slow, fast = (read(cache, source, Requester(lambda: None)) for source in sources)
@@ -127,7 +128,7 @@ def test_the_end_of_a_run_closes_what_no_reader_has_begun(cache: ResponseCache) 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("end", ["read to the end", "left", "cancelled"])
 def test_a_reader_that_continues_separately_closes_its_pages(ordered: bool, end: str) -> None:
-    cache = ResponseCache(lambda: 1, statement_bytes=1200)  # two pages
+    cache = ResponseCache(lambda: 1, statement_bytes=3200)  # two pages of a buffer
     cache.begin_node()
     canceled: list[Interrupted] = []
 
@@ -156,7 +157,7 @@ def test_a_reader_that_continues_separately_closes_its_pages(ordered: bool, end:
 
 @pytest.mark.parametrize("read_pages", [2, 3, 4])
 def test_the_reader_that_fills_the_buffer_closes_its_pages(read_pages: int) -> None:
-    cache = ResponseCache(lambda: 1, statement_bytes=1200)  # two pages
+    cache = ResponseCache(lambda: 1, statement_bytes=3200)  # two pages of a buffer
     cache.begin_node()
     source = Numbers()
     pages = read(cache, source, Requester(lambda: None))

@@ -133,13 +133,22 @@ def test_keys_do_not_share_answers() -> None:
 
 @pytest.mark.usefixtures("_shared")
 def test_the_cache_stays_within_its_bytes() -> None:
-    client, cache = stripe(), response_cache(cache_bytes=8000)
+    client, cache = stripe(), response_cache(cache_bytes=16_000)
     for i in range(100):
         cached(client, cache, Qual("id", "=", f"cus_{i}"))
-    assert cache._cache.currsize <= 8000
+    assert cache._cache.currsize <= 16_000
     assert 0 < len(cache._cache) < 10
     cached(client, cache)  # larger than the whole cache
-    assert cache._cache.currsize <= 8000
+    assert cache._cache.currsize <= 16_000
+
+
+def test_answers_without_objects_take_memory_as_well() -> None:
+    client, cache = stripe(), response_cache(statement_bytes=20_000)
+    cache.begin_node()
+    for i in range(100):
+        assert list(pages(client, "customer", Qual("id", "=", f"cus_none_{i}"), cache=cache)) == []
+    assert 0 < len(cache.executor_run().buffers) < 10
+    cache.end_node()
 
 
 @pytest.mark.usefixtures("_shared")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.model import Filter, Resource
 from stripe_fdw.fdw.planning.choice import choose_read

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import MissingQualError
@@ -159,6 +159,26 @@ def test_scans_by_a_reference_teach_the_average(account: str) -> None:
     assert (("customer",), 1.0) in estimates.path_keys(
         samples.SUBSCRIPTION, TableStatistics(account, samples.SUBSCRIPTION)
     )
+
+
+def test_a_full_scan_teaches_how_many_rows_share_a_value(account: str) -> None:
+    scan(
+        account,
+        samples.SUBSCRIPTION,
+        [],
+        [{**item, "customer": f"cus_{n // 3}"} for n, item in enumerate(objects(450))],
+    )
+    assert rows(account, samples.SUBSCRIPTION, OF_CUSTOMER) == 3
+    many = [{**item, "customer": f"cus_{n}"} for n, item in enumerate(objects(5_100))]
+    scan(account, samples.SUBSCRIPTION, [], many)
+    assert rows(account, samples.SUBSCRIPTION, OF_CUSTOMER) == 3  # too many to count
+
+
+def test_many_values_at_once_teach_their_average(account: str) -> None:
+    scan(account, samples.SUBSCRIPTION, [Qual("customer", "=", "cus_1")], objects(50))
+    values = tuple(f"cus_{n}" for n in range(300))
+    scan(account, samples.SUBSCRIPTION, [Qual("customer", "= any", values)], objects(600))
+    assert rows(account, samples.SUBSCRIPTION, OF_CUSTOMER) == 2
 
 
 def test_scans_by_a_state_teach_of_that_state(account: str) -> None:

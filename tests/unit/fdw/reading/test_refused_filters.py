@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ApiError, NotFoundError, PermissionDeniedError, StripeFdwError

@@ -43,7 +43,7 @@ def test_unknown_schemas_tables_and_options_are_named() -> None:
 def test_a_statement_quotes_what_it_names() -> None:
     (table,) = imported_tables("stripe", {}, "limit to", ["customer"])
     text = create_statement(table, 'my "server"')
-    assert text.startswith('CREATE FOREIGN TABLE "customer" (\n  "id" text,')
+    assert text.startswith('CREATE FOREIGN TABLE "customer" (\n  "id" text NOT NULL,')
     assert '"created" timestamp with time zone' in text
     assert '"_raw" jsonb' in text
     assert text.endswith("""SERVER "my ""server\""" OPTIONS ("object" 'customer')""")

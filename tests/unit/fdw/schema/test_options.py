@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stripe_fdw.fdw.schema.options import (
     server_options,
     validate_options,
 )
+from support.waiting import hang_guard
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
 
@@ -68,6 +70,7 @@ def test_right_options() -> None:
     validate_options("table", {"object": "customer"})
     options = {
         "api_base": "http://127.0.0.1:12111/",
+        "ask_ahead": "off",
         "stripe_account": "acct_123",
         "cache_ttl": "2.5",
         "max_requests_per_second": "80",
@@ -76,7 +79,7 @@ def test_right_options() -> None:
     }
     validate_options("server", options)
     assert server_options(options) == ServerOptions(
-        "http://127.0.0.1:12111", "acct_123", 2.5, 80.0, 30.0, True
+        "http://127.0.0.1:12111", False, "acct_123", 2.5, 80.0, 30.0, True
     )
     assert server_options({}) == ServerOptions()
 
@@ -95,9 +98,15 @@ def test_an_error_names_the_role_and_the_server_where_the_host_tells_them() -> N
         AuthenticationError, match='role "the "owner"" has no user mapping on server'
     ) as caught:
         read_api_key(options)
+    create = """CREATE USER MAPPING FOR "the ""owner""\" SERVER "stripe" OPTIONS (api_key '...');"""
     assert caught.value.hint == (
-        """CREATE USER MAPPING FOR "the ""owner""\" SERVER "stripe" OPTIONS (api_key '...');"""
+        f"{create} as the server's owner, or as the role itself after"
+        ' GRANT USAGE ON FOREIGN SERVER "stripe" TO "the ""owner""";'
     )
+    options.has_usage = True
+    with pytest.raises(AuthenticationError) as caught:
+        read_api_key(options)
+    assert caught.value.hint == create
 
 
 def test_column_name_is_an_option_of_columns_alone() -> None:
@@ -136,6 +145,13 @@ def test_a_key_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) 
     with pytest.raises(AuthenticationError, match="others") as caught:
         read_api_key({"api_key_file": str(file)})
     assert "chmod 600" in (caught.value.hint or "")
+
+
+def test_a_key_file_that_is_a_fifo_without_a_writer_is_refused_at_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "key"
+    os.mkfifo(fifo, 0o600)
+    with hang_guard(), pytest.raises(AuthenticationError, match="is not a regular file"):
+        read_api_key({"api_key_file": str(fifo)})
 
 
 def test_a_key_file_that_is_none(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which objects the answers to written rows tell of, and which of them are evidence."""
+"""Which objects the answers to written rows contain, and which of them are evidence."""
 
 from __future__ import annotations
 
@@ -52,6 +52,30 @@ CUSTOMER = {"id": "cus_1", "object": "customer"}
         ),
         # A repeated DELETE found its object gone.
         (plan("customer", CUSTOMERS, "cus_1"), None, [("customer", "cus_1", None, False)]),
+        # What has no copy changes the object that it belongs to.
+        (
+            plan(
+                "cash_balance", Request.of("POST", "/v1/customers/{customer}/cash_balance", customer="cus_1")
+            ),
+            answer({"object": "cash_balance", "customer": "cus_1"}),
+            [("customer", "cus_1", None, False)],
+        ),
+        (
+            plan(
+                "discount",
+                Request.of("DELETE", "/v1/customers/{customer}/discount", customer="cus_1"),
+                "di_1",
+                answers_object=False,
+            ),
+            answer({"id": "di_1", "object": "discount", "deleted": True}),
+            [("customer", "cus_1", None, False)],
+        ),
+        (plan("token", Request.of("POST", "/v1/tokens")), answer({"id": "tok_1", "object": "token"}), []),
+        (
+            plan("tax_settings", Request.of("POST", "/v1/tax/settings")),
+            answer({"object": "tax.settings"}),
+            [],
+        ),
         # The operation answers with another object.
         (
             plan("subscription", CUSTOMERS, "sub_1", answers_object=False),

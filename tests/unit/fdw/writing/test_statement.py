@@ -306,7 +306,7 @@ def test_a_row_that_fails_after_its_first_request_is_changed_in_part() -> None:
     writing = begin()
     with pytest.raises(ApiError) as caught:
         do(writing, Client(answers=answer), both("in_1"))
-    assert caught.value.message == "pay failed: Declined."
+    assert caught.value.message == "row 1 failed: pay failed: Declined."
     assert "in_1 is changed in part: update was done, pay was not" in (caught.value.detail or "")
     assert writing.effects.count == 1
 

@@ -77,14 +77,14 @@ def test_unknown_missing_and_wrong_parameters(stripe):
     assert (missing["code"], missing["param"]) == ("parameter_missing", "currency")
     wrong = error(stripe.post("/customers", data={"balance": "much"}))
     assert (wrong["code"], wrong["param"]) == ("parameter_invalid_integer", "balance")
-    nobody = error(stripe.post("/invoices", data={"customer": "cus_x"}))
-    assert (nobody["message"], nobody["param"]) == ("No such customer: 'cus_x'", "customer")
+    missing = error(stripe.post("/invoices", data={"customer": "cus_x"}))
+    assert (missing["message"], missing["param"]) == ("No such customer: 'cus_x'", "customer")
 
 
 def test_a_subscription_and_a_refund_do_not_find_the_object_that_they_are_for(stripe):
     body = {"customer": "cus_x", "items[0][price]": "price_x"}
-    nobody = error(stripe.post("/subscriptions", data=body), 404)
-    assert (nobody["message"], nobody["param"]) == ("No such customer: 'cus_x'", "customer")
+    missing = error(stripe.post("/subscriptions", data=body), 404)
+    assert (missing["message"], missing["param"]) == ("No such customer: 'cus_x'", "customer")
     nothing = error(stripe.post("/refunds", data={"charge": "ch_x"}), 404)
     assert (nothing["message"], nothing["param"]) == ("No such charge: 'ch_x'", "charge")
 

@@ -28,6 +28,15 @@ def test_exact_matches_ignore_case_and_tilde_finds_parts(stripe):
     assert search(stripe, 'name~"ukasz"')["data"]
 
 
+def test_an_exact_match_of_a_text_finds_its_words_in_longer_ones(stripe):
+    for name in ("one two three", "One two three four", "one three two", "???"):
+        stripe.post("/products", data={"name": name})
+    time.sleep(0.4)
+    found = search(stripe, 'name:"one two three"', "/products/search")["data"]
+    assert [product["name"] for product in found] == ["One two three four", "one two three"]
+    assert search(stripe, 'name:"???"', "/products/search")["data"] == []
+
+
 def test_pages_follow_next_page(stripe, reader):
     expected = [
         customer["id"] for customer in reader.all("/customers") if customer["metadata"].get("tier") == "gold"
@@ -57,7 +66,8 @@ def test_numbers_negation_and_conjunctions(stripe, reader):
 
 
 @pytest.mark.parametrize(
-    "query", ["", "email", 'email:"a" AND', 'name~"ab"', 'email:"a" AND name:"b" OR phone:"c"']
+    "query",
+    ["", "email", 'email:"a" AND', 'name~"ab"', 'metadata["k"]~"abc"', 'email:"a" AND name:"b" OR phone:"c"'],
 )
 def test_an_invalid_query_is_refused(stripe, query):
     response = stripe.get("/customers/search", params={"query": query})

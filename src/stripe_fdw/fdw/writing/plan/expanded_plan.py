@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+import msgspec.structs
+
 from stripe_fdw.api.expand import with_expansions
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.expansions import expansions
@@ -29,10 +31,14 @@ def expanded_plan(resource: Resource, plan: RowPlan, answered: Collection[str]) 
     plan = replace(plan, expanded=wanted.of_objects)
     last = plan.requests[-1] if plan.requests else None
     if resource.retrieve is not None and (
-        last is None or not last.answers_object or wanted.of_lists != wanted.of_objects
+        last is None
+        or not last.answers_object
+        or (wanted.of_lists != wanted.of_objects and not resource.is_version_2)
     ):
         return replace(plan, reads_answer=True)
     if last is None or not last.answers_object:
         return plan
-    request = with_expansions(last.request, wanted.of_lists)
-    return replace(plan, requests=(*plan.requests[:-1], replace(last, request=request)))
+    # What a write of version 2 of the API includes is what a retrieve does.
+    paths = wanted.of_objects if resource.is_version_2 else wanted.of_lists
+    request = with_expansions(last.request, paths)
+    return replace(plan, requests=(*plan.requests[:-1], msgspec.structs.replace(last, request=request)))

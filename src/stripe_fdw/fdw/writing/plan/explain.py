@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from stripe_fdw.catalog.model import Operation, Resource
 from stripe_fdw.fdw.planning.expansions import expansions
@@ -14,9 +15,8 @@ from stripe_fdw.fdw.writing.plan.transitions import operations_to, state_literal
 _NO_OPERATION: Final = "Stripe has no such operation"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """What a statement does to the rows of a table, as far as its plan tells."""
+class PlannedChange(Struct, frozen=True):
+    """What a statement does to the rows of a table, as far as its plan shows."""
 
     command: str  # INSERT, UPDATE or DELETE
     columns: Sequence[str] = ()  # that it sets
@@ -31,7 +31,8 @@ def describe_write(resource: Resource, change: PlannedChange) -> list[tuple[str,
     is set to a value that the plan does not know, all operations of its column are named.
     """
     if change.command == "DELETE":  # RETURNING has the row as it was read
-        return [("Stripe Write", _text([resource.delete] if resource.delete else []))]
+        paths = [f"DELETE {holder.delete}" for holder in resource.holders if holder.delete]
+        return [("Stripe Write", ", ".join(paths) or _text([resource.delete] if resource.delete else []))]
     if change.command == "UPDATE":
         lines = [("Stripe Write", _update_text(resource, change))]
     else:

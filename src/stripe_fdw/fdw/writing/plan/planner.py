@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.request import Request
-from stripe_fdw.catalog.model import Column, Kind, Operation, Resource, Transition
+from stripe_fdw.catalog.model import Column, Holder, Kind, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.planning.restrictions import fits_path
@@ -46,6 +46,8 @@ def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
     if operation is None:
         raise refusals.not_insertable(resource)
     columns = {name: value for name, value in row.columns.items() if value is not None}
+    if columns.get("id") == "":  # what Django sends for a text key that it does not know
+        del columns["id"]
     parent_columns = {parent.column for parent in resource.parents}
     refused = [name for name in columns if name not in parent_columns and name not in resource.create_paths]
     if refused:
@@ -115,7 +117,7 @@ def plan_update(
         StripeFdwError: Stripe has no operation that changes such objects.
     """
     row, current = RowValues.of(values), _current_object(old)
-    identifier = _object_id(resource, old, current)
+    identifier = resource.name if resource.single else _object_id(resource, old, current)
     bodies = {UPDATE: RequestBody(resource, resource.update)} if resource.update else {}
     fields = {**(current or {}), **row.columns, **row.parameters}  # after the update
     changes, other_changes = [], []
@@ -160,7 +162,7 @@ def plan_update(
         requests=requests,
         invalidates=resource.name,
         idempotency_key=row.idempotency_key,
-        object_id=identifier,
+        object_id=None if resource.single else identifier,
         current=current,
         retrieve=RequestBody(resource, resource.retrieve).build(ids) if resource.retrieve else None,
         set_columns=tuple(column for column in set_columns if column.path),
@@ -277,13 +279,29 @@ def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
         StripeFdwError: Stripe keeps such objects; the hint says what can be done instead.
     """
     current = _current_object(old)
-    identifier = _object_id(resource, old, current)
+    identifier = "" if resource.single else _object_id(resource, old, current)
+    holder = _deleting_holder(resource, old, current)
+    if holder is not None:
+        owner = _path_part(
+            holder.column, _old_value(resource.column[holder.column], holder.column, old, current)
+        )
+        sent = Request.of("DELETE", holder.delete, {}, **{holder.parameter: owner})
+        request = WriteRequest(sent, "delete", answers_object=False)
+        return RowPlan(requests=(request,), invalidates=resource.name, object_id=identifier, current=current)
     if resource.delete is None:
         raise refusals.not_deletable(resource, identifier, current or {})
     if any((current or {}).get(name) == value for name, value in resource.deleted_when):
         return RowPlan(requests=(), invalidates=resource.name, object_id=identifier, current=current)
     request = _write_request(RequestBody(resource, resource.delete), _path_ids(resource, old, current))
     return RowPlan(requests=(request,), invalidates=resource.name, object_id=identifier, current=current)
+
+
+def _deleting_holder(resource: Resource, old: Mapping[str, Any], current: Json | None) -> Holder | None:
+    """Return the holder out of which the object can be deleted; None where it cannot."""
+    for holder in resource.holders:
+        if _old_value(resource.column[holder.column], holder.column, old, current) is not None:
+            return holder if holder.delete else None
+    return None
 
 
 def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | None:
@@ -316,7 +334,7 @@ def _path_part(name: str, value: Any) -> str:
 
 def _path_ids(resource: Resource, old: Mapping[str, Any], current: Json | None) -> dict[str, str]:
     """Return the ids for a request's path: the parents' by column, the object's own as ``""``."""
-    ids, identifier = {}, _object_id(resource, old, current)
+    ids, identifier = {}, "" if resource.single else _object_id(resource, old, current)
     for parent in resource.parents:
         value = _old_value(resource.column.get(parent.column), parent.column, old, current)
         if value is None:
@@ -328,7 +346,7 @@ def _path_ids(resource: Resource, old: Mapping[str, Any], current: Json | None) 
                 sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
             )
         ids[parent.column] = _path_part(parent.column, value)
-    return ids | {"": _path_part("id", identifier)}
+    return ids if resource.single else ids | {"": _path_part("id", identifier)}
 
 
 def _object_id(resource: Resource, old: Mapping[str, Any], current: Json | None) -> str:

@@ -25,21 +25,25 @@ def names_text(names: Iterable[str], most: int = MAX_NAMES) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def not_insertable(resource: Resource) -> StripeFdwError:
+class NotWritableError(StripeFdwError):
+    """The table takes no such statement, whatever its rows are."""
+
+
+def not_insertable(resource: Resource) -> NotWritableError:
     """Return the error for an INSERT of objects that Stripe creates itself, or computes."""
     hint = dict(resource.hints).get("insert")
     reason = "computes it" if resource.preview else "creates these itself, or inside other objects"
-    return StripeFdwError(
+    return NotWritableError(
         f"cannot insert into {resource.name}: Stripe {reason}",
         hint=hint or _CALL,
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
-def not_updatable(resource: Resource) -> StripeFdwError:
+def not_updatable(resource: Resource) -> NotWritableError:
     """Return the error for an UPDATE of objects that Stripe does not change."""
     reason = "computes it" if resource.preview else "does not allow changes to existing ones"
-    return StripeFdwError(
+    return NotWritableError(
         f"cannot update {resource.name}: Stripe {reason}",
         hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
@@ -51,10 +55,17 @@ def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]
     hint = instead_of_delete(resource, identifier, old)
     verb = "computes" if resource.preview else "keeps"
     return StripeFdwError(
-        f"cannot delete {resource.name} {identifier}: Stripe {verb} these objects",
+        f"cannot delete {' '.join(filter(None, (resource.name, identifier)))}: Stripe {verb} these objects",
         hint=hint or _CALL,
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
+
+
+def not_writable_at_all(resource: Resource, command: str) -> StripeFdwError:
+    """Return the error for a statement, INSERT, UPDATE or DELETE, that Stripe has no operation for."""
+    if command == "INSERT":
+        return not_insertable(resource)
+    return not_updatable(resource) if command == "UPDATE" else not_deletable(resource, "", {})
 
 
 def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> ColumnError:

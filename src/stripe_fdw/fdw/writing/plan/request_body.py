@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, cast
+
+from msgspec import Struct, field
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.request import Method, Request
-from stripe_fdw.catalog.model import Column, Operation, Parameter, Resource, Transition
+from stripe_fdw.catalog.model import VERSION_2, Column, Operation, Parameter, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.planning.pushdown import placeholders
-from stripe_fdw.fdw.writing.values.nested import OMIT, encode_untyped
+from stripe_fdw.fdw.writing.values.nested import OMIT, encode_untyped, with_nulls
 
 
-@dataclass(slots=True)
-class RequestBody:
+class RequestBody(Struct):
     """The parameters of one operation, as a tree of objects, lists and single values."""
 
     resource: Resource
@@ -91,14 +91,17 @@ class RequestBody:
 
     def merge_parameters(self, params: Json) -> None:
         """Merge the parameters of _params into the tree; they win over columns."""
-        _merge(self.tree, cast("Json", encode_untyped(params)))
+        sent = params if self.operation.path.startswith(VERSION_2) else cast("Json", encode_untyped(params))
+        _merge(self.tree, sent)
 
     def build(self, ids: Mapping[str, str]) -> Request:
         """Return the request. ``ids`` has the parents' ids by column, and the object's own id as ``""``."""
         above = [ids[parent.column] for parent in self.resource.parents]
         names = placeholders(self.operation.path)
         filled = dict(zip(names, [*above, ids.get("", "")][: len(names)], strict=True))
-        return Request.of(cast("Method", self.operation.method), self.operation.path, self.tree, **filled)
+        path = self.operation.path
+        tree = with_nulls(self.tree) if path.startswith(VERSION_2) else self.tree
+        return Request.of(cast("Method", self.operation.method), path, tree, **filled)
 
 
 def split_path(name: str) -> tuple[str, ...]:

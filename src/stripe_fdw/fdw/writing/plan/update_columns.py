@@ -29,7 +29,7 @@ def set_update_columns(
 
     With an idempotency key, each run of the statement must send the same update, so an update that is needed
     sends all of its columns. An update with further parameters is needed in each run: then it sends all
-    columns without a key as well, since an error may tell the user a key to run the row again with.
+    columns without a key as well, since an error may give a key to run the row again with.
 
     Args:
         changes: the columns that the statement sets, with their old and new values.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Column, Kind, Parameter
@@ -28,8 +29,7 @@ MAX_KEY_CHARACTERS: Final = 255  # characters that Stripe takes
 _PRINTABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class RowValues:
+class RowValues(Struct, frozen=True):
     """The values of a written row: its columns, the parameters of _params, and its idempotency key."""
 
     columns: Mapping[str, Any]
@@ -113,7 +113,8 @@ def changed_value(column: Column, old: Any, new: Any, parameter: Parameter | Non
     encoded = encode_scalar(column.name, column.kind, new, column.units_per_second, keywords)
     if equals_scalar(column.kind, old, encoded) or (column.kind is Kind.TIME and is_same_day(old, new)):
         return OMIT
-    return unset_value(column.name, old, parameter) if encoded == UNSET else encoded
+    is_unset = encoded == UNSET and not (parameter is not None and parameter.null_unsets)
+    return unset_value(column.name, old, parameter) if is_unset else encoded
 
 
 def full_value(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:

@@ -43,8 +43,11 @@ def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None
     """
     if json_equal(old, new):
         return OMIT
+    null_unsets = parameter is not None and parameter.null_unsets
     if is_metadata(name):
-        return _diff_metadata(name, old, new)
+        return _diff_metadata(name, old, new, null_unsets=null_unsets)
+    if null_unsets and new == []:
+        return []
     if (new is None or new == []) and not is_list_object(old):
         return OMIT if old in (None, "", [], {}) else unset_value(name, old, parameter)
     if parameter is not None and parameter.kind is not Kind.JSON:
@@ -109,7 +112,7 @@ def _diff_object(name: str, old: Json, new: Json, fields: ParameterFields, *, wh
         if value_sent is not OMIT:
             sent[key] = value_sent
     for key, before in old.items():
-        # What the object tells and Stripe does not take is not for us to remove.
+        # What the object shows and Stripe does not accept cannot be unset.
         if key in new or before is None or (known and key not in known) or key == "object":
             continue
         value_sent = _removed_key(f"{name}[{key}]", before, known.get(key))
@@ -127,7 +130,8 @@ def _diff_object(name: str, old: Json, new: Json, fields: ParameterFields, *, wh
 
 def _removed_key(name: str, before: Any, parameter: Parameter | None) -> Any:
     if is_metadata(name):
-        return _diff_metadata(name, before, {})
+        null_unsets = parameter is not None and parameter.null_unsets
+        return _diff_metadata(name, before, {}, null_unsets=null_unsets)
     if parameter is not None and not parameter.unsettable and _is_blank(before):
         return OMIT
     return unset_value(name, before, parameter)
@@ -139,11 +143,11 @@ def _is_blank(value: Any) -> bool:
     return value is None or value is False or value in ("", [])
 
 
-def _diff_metadata(name: str, old: Any, new: Any) -> Any:
+def _diff_metadata(name: str, old: Any, new: Any, *, null_unsets: bool) -> Any:
     """Return the changed keys of metadata, which is replaced as a whole: missing keys are unset."""
     before = old if isinstance(old, dict) else {}
     after = {} if new is None else encode_metadata(name, new)
-    if not any(value != UNSET for value in after.values()):
+    if not null_unsets and not any(value != UNSET for value in after.values()):
         return UNSET if before else OMIT
     sent = {key: value for key, value in after.items() if before.get(key, UNSET) != value}
     sent |= {key: UNSET for key in before if key not in after}

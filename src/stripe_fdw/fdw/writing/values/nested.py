@@ -1,6 +1,6 @@
 """Objects and lists as nested parameters of a request.
 
-The result is a tree of dicts, lists and single values, in which "" unsets. ``Request.of`` flattens it.
+The result is a tree of dicts, lists and single values, in which UNSET unsets. ``Request.of`` flattens it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.writing.values.scalars import encode_scalar, value_error, value_text
 from stripe_fdw.object_ids import id_or_value
 
-UNSET: Final = ""
+
+class _Unset(str):
+    """The type of UNSET: an empty text that differs from one that a user gave."""
+
+    __slots__ = ()
+
+
+UNSET: Final = _Unset("")
 METADATA: Final = "metadata"
 
 
@@ -122,6 +129,15 @@ def encode_untyped(value: Any) -> Any:
     return (
         exact_json.format_decimal(Decimal(str(value)), trim_zeros=True) if isinstance(value, float) else value
     )
+
+
+def with_nulls(value: Any) -> Any:
+    """Return a tree of parameters as version 2 of the API takes it: with null in place of UNSET."""
+    if isinstance(value, dict):
+        return {key: with_nulls(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_nulls(item) for item in value]
+    return None if value is UNSET else value
 
 
 def encode_metadata(name: str, value: Any) -> dict[str, str]:

@@ -11,12 +11,14 @@ from stripe_fdw.fdw.writing.values.nested import UNSET
 
 
 def unset_value(name: str, old: Any, parameter: Parameter | None) -> Any:
-    """Return the parameter that unsets a value: the empty string.
+    """Return the parameter that unsets a value: the empty string, in version 2 of the API null.
 
     Stripe takes it for texts and lists in general, whether its types say so or not. For other values they
     have to say so; of those inside objects they often don't though Stripe does take it, so only true, false
     and objects count as certain there. Raises ColumnError where Stripe does not take it.
     """
+    if parameter is not None and parameter.null_unsets and not parameter.required:
+        return UNSET
     inside = "[" in name
     if parameter is None or parameter.unsettable or parameter.is_list or isinstance(old, list):
         return UNSET

@@ -640,3 +640,9 @@ def test_a_plan_prints_as_its_requests() -> None:
     assert str(plan) == "POST /v1/invoices/in_1?description=May; POST /v1/invoices/in_1/finalize"
     assert (plan.target, plan.invalidates) == ("in_1", "invoice")
     assert str(plan_update(invoice, old, {"description": None})) == "no request"
+
+
+@pytest.mark.parametrize("table", ["customer", "product"])
+def test_an_empty_id_is_not_given(table):
+    assert insert(table, id="", name="Ada") == insert(table, name="Ada")
+    assert insert(table, id=None, name="Ada") == insert(table, name="Ada")

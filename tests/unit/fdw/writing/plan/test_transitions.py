@@ -16,6 +16,7 @@ from stripe_fdw.fdw.writing.plan.transitions import (
     target_states,
     transition_error,
 )
+from support.cases import each
 
 OPERATIONS = {
     name: Operation(name, "POST", f"/v1/things/{{id}}/{name}") for name in ("open", "shut", "link", "send")
@@ -112,7 +113,7 @@ def test_a_state_that_nothing_leads_on_from() -> None:
     assert error.hint is None
 
 
-CHANGING = pytest.mark.parametrize(
+CHANGING = each(
     "resource", [item for item in load().resources if item.transitions], ids=lambda item: item.name
 )
 STATES = {

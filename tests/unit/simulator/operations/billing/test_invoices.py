@@ -191,9 +191,10 @@ def test_a_declined_card_leaves_the_invoice_open(shop):
 def test_paying_needs_something_to_charge(shop):
     path = f"/invoices/{shop.invoice(shop.customer(None), 500)['id']}"
     assert "default_payment_method" in shop.refused(f"{path}/pay")["message"]
-    stranger = shop.post("/payment_methods/pm_card_visa/attach", customer=shop.customer(None))["id"]
+    unattached = shop.post("/payment_methods/pm_card_visa/attach", customer=shop.customer(None))["id"]
     assert (
-        "must be attached to the customer" in shop.refused(f"{path}/pay", payment_method=stranger)["message"]
+        "must be attached to the customer"
+        in shop.refused(f"{path}/pay", payment_method=unattached)["message"]
     )
     invoice = shop.post(f"{path}/pay", paid_out_of_band="true")
     assert (invoice["status"], invoice["amount_paid_off_stripe"]) == ("paid", 500)
@@ -370,7 +371,7 @@ def test_the_lines_of_a_previewed_credit_note(shop, customer):
 
 
 def test_generated_invoices_allow_the_operations_of_their_status(shop, reader):
-    """Each state of invoices that nobody wrote allows what the documentation says."""
+    """Each state of generated invoices allows what the documentation says."""
     invoices_by_status = {invoice["status"]: invoice for invoice in reader.all("/invoices")}
     paths = {status: f"/invoices/{invoice['id']}" for status, invoice in invoices_by_status.items()}
     assert shop.post(f"{paths['draft']}/finalize")["status"] == "open"

@@ -505,9 +505,9 @@ def test_collection_can_be_paused(shop, customer, price):
 
 
 def test_a_payment_method_must_be_the_customers(shop, customer, price):
-    stranger = shop.post("/payment_methods/pm_card_visa/attach", customer=shop.customer(None))["id"]
+    unattached = shop.post("/payment_methods/pm_card_visa/attach", customer=shop.customer(None))["id"]
     path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
-    refused = shop.refused(path, default_payment_method=stranger)
+    refused = shop.refused(path, default_payment_method=unattached)
     assert "must be attached to the customer" in refused["message"]
     own = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
     assert shop.post(path, default_payment_method=own)["default_payment_method"] == own

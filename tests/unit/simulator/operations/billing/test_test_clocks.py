@@ -9,7 +9,7 @@ def invoices(shop, subscription):
     return [(invoice["billing_reason"], invoice["status"], invoice["total"]) for invoice in invoices_]
 
 
-def test_a_clock_renews_what_lives_by_it(shop, clock, advance):
+def test_advancing_a_clock_renews_its_subscriptions(shop, clock, advance):
     customer = shop.customer(test_clock=clock)
     subscription = shop.subscription(customer, shop.price(), trial_period_days=14)
     assert (subscription["created"], subscription["test_clock"]) == (START, clock)

@@ -226,8 +226,8 @@ def test_a_payment_method_of_one_customer_pays_for_no_other(post):
     missing = post("/payment_intents", 400, **mine)
     assert (missing["code"], missing["param"]) == ("parameter_missing", "source")
     assert f"belongs to the Customer {one}" in missing["message"]
-    nobody = post("/payment_intents", 400, **{**CARD, "payment_method": "pm_x"})
-    assert (nobody["message"], nobody["param"]) == ("No such PaymentMethod: 'pm_x'", "payment_method")
+    missing = post("/payment_intents", 400, **{**CARD, "payment_method": "pm_x"})
+    assert (missing["message"], missing["param"]) == ("No such PaymentMethod: 'pm_x'", "payment_method")
 
 
 def test_a_payment_can_save_its_payment_method(post, stripe):
@@ -303,7 +303,7 @@ def test_a_payment_method_that_is_not_the_customers(post, reader):
     assert (error.get("code"), error["param"]) == (None, "customer")
 
 
-def test_attaching_to_nobody(post):
+def test_attaching_to_a_missing_customer(post):
     error = post("/payment_methods/pm_card_visa/attach", 400)
     assert (error["type"], error.get("code")) == ("invalid_request_error", None)
 

@@ -1,0 +1,1 @@
+"""Questions about an installation, each answered by a finding with the statement that mends it."""
