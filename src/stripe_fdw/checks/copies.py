@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from stripe_fdw.catalog import load
 from stripe_fdw.checks.finding import Finding, listing, ok, problem, warning
 from stripe_fdw.checks.subject import Subject
+from stripe_fdw.copies.copied_columns import copied_resources
 from stripe_fdw.copies.install import are_current, check_copies, chosen_resources, installed_resources
+from stripe_fdw.copies.lists import is_listed
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.sql_quoting import quote_literal
 
-# Of all columns but those that count rows.
+_MAX_NAMED: Final = 20  # copies in a command, where that of all does as well
+_MAX_REASONS: Final = 3
+# Of all columns but those that count rows. What an earlier version has installed has no column "lacks".
 _STATES: Final = """
-    select resource, state, finished_full_at is not null, error, schedule,
-           coalesce(finished_full_at < now() - interval '1 day', false)
-      from stripe_sync.status
-     where schema = %s and kind = 'copy' and account = ''
-     order by resource
+    select s.resource, s.state, s.finished_full_at is not null, s.error, s.schedule,
+           coalesce(s.finished_full_at < now() - interval '1 day', false), to_jsonb(r) ->> 'lacks'
+      from stripe_sync.status s
+      left join stripe_sync.run r using (schema, resource, account)
+     where s.schema = %s and s.kind = 'copy' and s.account = ''
+     order by s.resource
 """
 
 
@@ -31,6 +38,17 @@ class _Copy:
     error: str | None
     schedule: str | None
     is_old: bool  # no list was read for a day
+    lacks: str | None  # why its last refresh was left out
+
+    @property
+    def is_listed(self) -> bool:
+        """True if a refresh can read it: the same question as a refresh asks."""
+        return is_listed(load().resource[self.resource])
+
+    @property
+    def is_unused(self) -> bool:
+        """True if the account does not use the product, and has not done so either when it was refreshed."""
+        return self.lacks == "product" and not self.was_complete
 
 
 def check_copies_installed(subject: Subject) -> Iterator[Finding]:
@@ -58,34 +76,78 @@ def check_refreshes(subject: Subject) -> Iterator[Finding]:
             yield ok("copies", f"server {subject.schemas.server} has no local copies to be kept current")
         return
     rows = subject.connection.execute(_STATES.encode(), (subject.schemas.copies,)).fetchall()
-    copies = [_Copy(*row) for row in rows]
+    copies = [_Copy(*row) for row in rows if row[0] in load().resource]
     found = list(_refreshes(subject, copies))
     yield from found
     if not found:
-        yield ok("copies", f"{_copies(len(copies))} read completely")
+        yield ok("copies", _sound(copies))
+
+
+def _sound(copies: Sequence[_Copy]) -> str:
+    """Return how many copies were read, and which ones are not to be."""
+    parts = [f"{_copies(sum(copy.was_complete for copy in copies))} read completely"]
+    if running := [copy.resource for copy in copies if copy.state == "running" and not copy.was_complete]:
+        parts.append(f"now being read: {listing(running)}")
+    if unlisted := [copy.resource for copy in copies if not copy.is_listed]:
+        parts.append(f"no list of Stripe's has all objects of {listing(unlisted)}")
+    if unused := [copy.resource for copy in copies if copy.is_unused]:
+        parts.append(f"the account does not use the products of {listing(unused)}")
+    return "; ".join(parts)
 
 
 def _refreshes(subject: Subject, copies: Sequence[_Copy]) -> Iterator[Finding]:
-    refresh = f"stripe-fdw refresh{subject.schemas.option}"
-    if failed := [copy for copy in copies if copy.state == "failed"]:
-        names = [copy.resource for copy in failed]
-        message = f"the last refresh failed of {listing(names)}: {failed[0].error}"
-        # One that never succeeded may be of a product that the account does not use, or the key may not read.
-        is_worse = any(copy.was_complete for copy in failed)
-        yield (problem if is_worse else warning)("copies", message, f"{refresh} {' '.join(names)}")
+    expected = [copy for copy in copies if copy.is_listed and not copy.is_unused]
+    all_of_them = {copy.resource for copy in copies} >= {item.name for item in copied_resources(load())}
+
+    def refresh(of: Sequence[_Copy]) -> str:
+        """Return the command that refreshes these copies: that of all, where it makes no further ones."""
+        is_brief = all_of_them and (len(of) == len(expected) or len(of) > _MAX_NAMED)
+        names = "" if is_brief else "".join(f" {copy.resource}" for copy in of)
+        return f"stripe-fdw refresh{subject.schemas.option}{names}"
+
+    failed = [copy for copy in expected if copy.state == "failed"]
+    if refused := [copy for copy in failed if copy.lacks == "permission"]:
+        yield _failure(
+            "the key may not read", refused, f"give the key these permissions, then: {refresh(refused)}"
+        )
+    if failed := [copy for copy in failed if copy.lacks != "permission"]:
+        yield _failure("the last refresh failed of", failed, refresh(failed))
     for state in ("interrupted", "never refreshed"):
-        if names := [copy.resource for copy in copies if copy.state == state]:
-            yield warning("copies", f"{state}: {listing(names)}", f"{refresh} {' '.join(names)}")
+        if found := [copy for copy in expected if copy.state == state]:
+            yield warning("copies", f"{state}: {_named(found)}", refresh(found))
     told = {resource.name for resource in load().resources if resource.is_told_by_events}
-    if old := [
-        copy.resource for copy in copies if copy.is_old and not copy.schedule and copy.resource not in told
-    ]:
-        server = "" if subject.schemas.is_default else f", '{subject.schemas.server}'"
+    if old := [copy for copy in copies if copy.is_old and not copy.schedule and copy.resource not in told]:
+        server = "" if subject.schemas.is_default else f", {quote_literal(subject.schemas.server)}"
         yield warning(
             "copies",
-            f"their changes have no events, and they were last read more than a day ago: {listing(old)}",
-            " ".join(f"select stripe_sync.schedule_refresh('{name}', '0 4 * * *'{server});" for name in old),
+            f"their changes have no events, and they were last read more than a day ago: {_named(old)}",
+            " ".join(
+                f"select stripe_sync.schedule_refresh({quote_literal(copy.resource)}, '0 4 * * *'{server});"
+                for copy in old
+            ),
         )
+
+
+def _failure(what: str, copies: Sequence[_Copy], fix: str) -> Finding:
+    """Return the finding of copies whose refresh failed, with each reason: worse where one was complete."""
+    by_reason = groupby(sorted(copies, key=_reason), _reason)
+    reasons = [(reason, _named(list(of))) for reason, of in by_reason]
+    if len(reasons) == 1:
+        message = f"{what} {_named(copies)}: {reasons[0][0]}"
+    else:
+        shown = "; ".join(f"{names}: {reason.rstrip('.')}" for reason, names in reasons[:_MAX_REASONS])
+        more = f"; and {len(reasons) - _MAX_REASONS} more reasons" if len(reasons) > _MAX_REASONS else ""
+        message = f"{what} {_copies(len(copies))}. {shown}{more}"
+    # One that never succeeded may be of a product that the account does not use, or not be meant to be read.
+    return (problem if any(copy.was_complete for copy in copies) else warning)("copies", message, fix)
+
+
+def _reason(copy: _Copy) -> str:
+    return copy.error or ""
+
+
+def _named(copies: Sequence[_Copy]) -> str:
+    return listing([copy.resource for copy in copies])
 
 
 def _copies(number: int) -> str:

@@ -62,6 +62,15 @@ def list_parent(resource: Resource) -> ListParent | None:
     raise NotListedError(f"its list needs {', '.join(needed or resource.one_of)}")
 
 
+def is_listed(resource: Resource) -> bool:
+    """Return True if lists can be read that together have all objects of the resource."""
+    try:
+        list_parent(resource)
+    except NotListedError:
+        return False
+    return True
+
+
 def listed_rows(resource: Resource) -> str:
     """Return the condition of rows ``t`` that a resource's lists would have, as far as the rows show.
 

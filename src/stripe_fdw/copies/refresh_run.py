@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import psycopg
 
@@ -27,6 +27,16 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
 
 _FILL_SECONDS: Final = 30.0  # for new columns before the list is read; the rest of them is filled afterwards
+
+
+Lack = Literal["list", "permission", "product"]
+"""Why a resource is left out: no list has all its objects, the key may not read them, or the account has not
+activated their product."""
+_LACKS: Final[dict[type[StripeFdwError], Lack]] = {
+    NotListedError: "list",
+    PermissionDeniedError: "permission",
+    NotActivatedError: "product",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +105,8 @@ class ResourceRefresh:
             self._doubt_shown_prices(resource, run)
             refetcher.settle_listed(resource, run)
             filler.fill(resource)
-        except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
-            self._finish(run, error.message)
+        except tuple(_LACKS) as error:
+            self._finish(run, error.message, next(_LACKS[kind] for kind in _LACKS if isinstance(error, kind)))
             return LeftOut(error.message)
         except LostRunError:
             raise
@@ -126,10 +136,10 @@ class ResourceRefresh:
                 self.connection, self.schemas, load(), run.account, since=run.began_at
             )
 
-    def _finish(self, run: Run, error: str | None = None) -> None:
+    def _finish(self, run: Run, error: str | None = None, lacks: Lack | None = None) -> None:
         """Give the run up, and notify listeners once if it has changed rows, of which there may be many."""
         with self.connection.transaction():
-            run.finish(error)
+            run.finish(error, lacks)
             if run.applied.inserted + run.applied.updated + run.applied.deleted:
                 notify_change(self.connection, self.schemas, run.resource, run.account)
 

@@ -92,15 +92,18 @@ class Run:
         """Give the run up as it is: the process that takes it next goes on."""
         self._update("holder = null")
 
-    def finish(self, error: str | None = None) -> None:
-        """Give the run up: finished without an error, to be continued with one."""
+    def finish(self, error: str | None = None, lacks: str | None = None) -> None:
+        """Give the run up: finished without an error, to be continued with one.
+
+        ``lacks`` is what the resource, the key or the account lacks, where the resource was left out.
+        """
         done = (
             "position = null, finished_at = now(), finished_full_at = now(), error = null,"
             " expected = %(objects)s, confirmed_at = coalesce(began_at, confirmed_at)"
         )
-        failed = "finished_at = now(), error = %(error)s"
+        failed = "finished_at = now(), error = %(error)s, lacks = %(lacks)s"
         with self.connection.transaction():
-            self._update(f"holder = null, {done if error is None else failed}", error=error)
+            self._update(f"holder = null, {done if error is None else failed}", error=error, lacks=lacks)
             if error is None:
                 self.connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), self._key())
 
@@ -239,7 +242,7 @@ def take_run(
         "insert into stripe_sync.run as r (schema, resource, account, holder, job)"
         " values (%(schema)s, %(resource)s, %(account)s, %(holder)s, %(job)s)"
         f" on conflict (schema, resource, account) do update set {assignments}, holder = excluded.holder,"
-        " job = excluded.job, heartbeat_at = now(), finished_at = null, error = null"
+        " job = excluded.job, heartbeat_at = now(), finished_at = null, error = null, lacks = null"
         f" where r.holder is null or r.heartbeat_at < now() - interval '{_LEASE}'"
         f" returning {', '.join(kept)}, expected"
     )

@@ -32,8 +32,8 @@ from stripe_fdw.jobs.view_refreshes import refresh_views
 _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
 _POLL_SECONDS: Final = 5.0
 _NEWEST: Final = (
-    "select to_regclass('stripe_sync.view_refresh') is not null"
-    " and to_regclass('stripe_sync.connected_account') is not null"
+    "select exists (select from pg_attribute"
+    " where attrelid = to_regclass('stripe_sync.run') and attname = 'lacks')"
 )
 
 

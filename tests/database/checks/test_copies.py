@@ -14,6 +14,10 @@ import urllib3
 from click.testing import Result
 from psycopg.conninfo import make_conninfo
 
+from stripe_fdw.catalog import load
+from stripe_fdw.checks.copies import check_refreshes
+from stripe_fdw.checks.subject import Subject
+from stripe_fdw.copies.copied_columns import copied_resources
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.database.schemas import Schemas
@@ -195,12 +199,60 @@ def test_refreshes_that_failed_or_were_never_run_are_named(
     refreshed = run("refresh", "product", "price", **without)
     assert refreshed.exception is None, refreshed.exception
     status, message, fix = check()["copies"]
-    assert (status, fix) == ("problem", "stripe-fdw refresh price product")  # product was complete before
-    assert message.startswith("the last refresh failed of price, product: ")
+    assert status == "problem"  # product was complete before
+    assert message.startswith("the key may not read 2 copies. price: ")
+    assert "; product: " in message  # each with Stripe's reason
+    assert str(fix) == "give the key these permissions, then: stripe-fdw refresh price product"
     db.execute("update stripe_sync.run set finished_full_at = null where resource = 'product'")
     assert check()["copies"][0] == "warning"
+    db.execute("update stripe_sync.run set lacks = null, error = 'timeout' where lacks = 'permission'")
+    status, message, fix = check()["copies"]
+    assert (message, fix) == (
+        "the last refresh failed of price, product: timeout", "stripe-fdw refresh price product",
+    )  # fmt: skip
     mend(fix)
     assert check()["copies"][0] == "ok"
+
+
+def test_copies_that_cannot_be_read_are_told_without_a_fix(
+    check: Check, db: psycopg.Connection, mend: Mend
+) -> None:
+    with db.transaction():
+        list(install_copies(db, Schemas(), ["issuing_cardholder", "tax_calculation_line_item"]))
+    status, message, fix = check()["copies"]
+    assert (status, message) == ("warning", "never refreshed: issuing_cardholder")
+    mend(fix)  # which the simulated account has not activated
+    mend("stripe-fdw refresh tax_calculation_line_item")
+    assert check()["copies"] == (
+        "ok",
+        "3 copies read completely; no list of Stripe's has all objects of tax_calculation_line_item;"
+        " the account does not use the products of issuing_cardholder",
+        None,
+    )
+
+
+def test_the_command_that_refreshes_all_copies_names_none(check: Check, db: psycopg.Connection) -> None:
+    def know(resource: str) -> None:
+        db.execute(
+            "insert into stripe_sync.resource (schema, name, object, has_retrieve, has_word_ids)"
+            " values ('stripe_copy', %s, '', false, false) on conflict do nothing",
+            (resource,),
+        )
+
+    *others, last = (resource.name for resource in copied_resources(load()))
+    for name in others:
+        know(name)
+    db.execute("truncate stripe_sync.run")
+    status, message, fix = check()["copies"]
+    assert (status, message.startswith("never refreshed: account, ")) == ("warning", True)
+    assert str(fix).startswith("stripe-fdw refresh account ")  # without names it would make a further copy
+    know(last)
+    assert check()["copies"][2] == "stripe-fdw refresh"
+    db.execute(
+        "insert into stripe_sync.run (schema, resource, account, finished_at, finished_full_at)"
+        " select schema, name, '', now(), now() from stripe_sync.resource where name < 'file'"
+    )
+    assert check()["copies"][2] == "stripe-fdw refresh"
 
 
 def test_copies_that_no_event_tells_of_get_a_schedule(check: Check, db: psycopg.Connection) -> None:
@@ -209,6 +261,16 @@ def test_copies_that_no_event_tells_of_get_a_schedule(check: Check, db: psycopg.
     assert (status, message.endswith(": file_link")) == ("warning", True)
     db.execute(str(fix).encode())
     assert check()["copies"][0] == "ok"
+
+    db.execute(
+        "create schema obrien_copy;"
+        " insert into stripe_sync.server (name, schema) values ('o''brien', 'obrien');"
+        " update stripe_sync.resource set schema = 'obrien_copy';"
+        " update stripe_sync.run set schema = 'obrien_copy'"
+    )
+    (found,) = check_refreshes(Subject(db, Schemas("o'brien", "obrien")))
+    db.execute(str(found.fix).encode())  # the server's name is a literal
+    assert [found.status for found in check_refreshes(Subject(db, Schemas("o'brien", "obrien")))] == ["ok"]
 
 
 def test_copies_of_another_version_are_to_be_updated(
