@@ -52,13 +52,14 @@ create or replace function stripe_sync.follow_account(account text, server text 
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    copies constant text := (stripe_sync.require_server(follow_account.server)).copies;
+    known constant stripe_sync.server := stripe_sync.require_server(follow_account.server);
+    copies constant text := known.copies;
     unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
     if follow_account.account is null or follow_account.account !~ '^acct_[A-Za-z0-9]{1,100}$' then
         raise invalid_parameter_value using
             message = format('%s is no id of an account', coalesce(quote_literal(left(follow_account.account, 100)), 'NULL')),
-            hint = 'It is acct_ and letters or digits. stripe_live.account lists the connected accounts.';
+            hint = format('It is acct_ and letters or digits. %I.account lists the connected accounts.', known.live);
     end if;
     if exists (select from stripe_sync.account a where a.schema = copies and a.account_id = follow_account.account) then
         raise invalid_parameter_value using

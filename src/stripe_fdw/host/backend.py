@@ -97,24 +97,26 @@ class OpenTables:
         relid: int,
         user: int,
         changes: int,
-        name: str,
+        names: tuple[str, str],
         options: tuple[Options, Options, Options, Options],
         mapping_of: tuple[str, str, bool],
         columns: list[Column],
     ) -> Any:
         """Return the table of a user, the same one as long as options and columns stay as they are.
 
+        ``names`` are those of its schema and of the table itself, quoted where SQL needs it.
         ``options`` are those of foreign data wrapper, table, server and user mapping; the later win.
         ``mapping_of`` names the role and the server whose user mapping that is, and says if the role has
         USAGE on the server.
         """
-        opened_from = (name, options, mapping_of, columns)
+        opened_from = (names, options, mapping_of, columns)
         kept = self._tables.get((relid, user))
         if kept is not None and kept.opened_from == opened_from:
             kept.changes = changes
             self._tables.move_to_end((relid, user))
             return kept.table
         merged = MergedOptions({key: value for part in options for key, value in part.items()})
+        merged.schema, merged.table = names
         merged.role, merged.server, merged.has_usage = mapping_of
         definitions = {column[0]: BundledColumn(*column) for column in columns}
         table = self._open_table(self._session, merged, definitions)

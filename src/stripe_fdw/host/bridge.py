@@ -64,13 +64,13 @@ def open_table(
     relid: int,
     user: int,
     changes: int,
-    name: str,
+    names: tuple[str, str],
     options: tuple[Options, Options, Options, Options],
     mapping_of: tuple[str, str, bool],
     columns: list[Column],
 ) -> Any:
     """Return the table of a user, the same one as long as options and columns stay as they are."""
-    return backend().tables.get(relid, user, changes, name, options, mapping_of, columns)
+    return backend().tables.get(relid, user, changes, names, options, mapping_of, columns)
 
 
 def validate(kind: str, options: Options) -> None:

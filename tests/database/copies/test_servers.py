@@ -23,7 +23,19 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, WRAPPERS, SessionPool, column, count, create, failing, one, rows, said
+from support.database import (
+    KEY,
+    WRAPPERS,
+    SessionPool,
+    column,
+    count,
+    create,
+    failing,
+    in_hints,
+    one,
+    rows,
+    said,
+)
 from support.simulators import Simulators
 
 EU = Schemas("stripe_eu", "stripe_eu")
@@ -195,6 +207,35 @@ def test_each_account_has_its_own_call_and_invalidate(
         assert [one(db, name) for name in names] == [ours, "called"]
     assert [item for item in sent(abroad) if item.startswith("POST")] == [f"POST /v1/customers/{customer}"]
     assert [item for item in sent(home) if item.startswith("POST")] == []
+
+
+def test_a_statement_that_a_hint_has_goes_to_the_account_of_the_table(
+    db: psycopg.Connection, home: SimulatorProcess, abroad: SimulatorProcess, host: str
+) -> None:
+    price, charge = (one(db, f"select min(id) from stripe_eu_live.{name}") for name in ("price", "charge"))
+    product = one(db, f"select product from stripe_eu_live.price where id = '{price}'")
+    active = "select active from %s_live.{} where id = '{}'"
+    for schema in ("stripe_eu", "stripe"):
+        live = in_hints(host, f"{schema}_live")
+        refund = said(failing(db, f"delete from {schema}_live.charge where id = '{charge}'"))
+        assert f"INSERT INTO {live}.refund (charge) VALUES ('{charge}');" in refund
+        assert f"{live}.call reaches every" in said(
+            failing(db, f"insert into {schema}_live.event (type) values ('customer.created')")
+        )
+        assert f"{live}.call('GET', '/v1/balance')" in said(failing(db, f"table {schema}_live._call"))
+        wrong = said(failing(db, f"select stripe_sync.follow_account('x', '{schema}')"))
+        assert f"{schema}_live.account lists" in wrong
+    # The second refusal is Stripe's, of a DELETE through a view.
+    for table, identifier in (("stripe_eu_live.price", price), ("stripe_eu.product", product)):
+        refusal = said(failing(db, f"delete from {table} where id = '{identifier}'"))
+        hint = refusal[refusal.index("UPDATE ") :].replace("<schema>", "stripe_eu_live")
+        name = table.partition(".")[2]
+        assert hint == f"UPDATE stripe_eu_live.{name} SET active = false WHERE id = '{identifier}';"
+        home.control("DELETE", "/requests")
+        db.execute(hint.encode())
+        assert sent(home) == []
+        shown = active.format(name, identifier)
+        assert [one(db, shown % schema) for schema in ("stripe_eu", "stripe")] == [False, True]
 
 
 def test_init_changes_nothing_of_any_server_where_it_is_run_again(

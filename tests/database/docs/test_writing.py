@@ -110,6 +110,7 @@ class Page:
         diag = error.diag
         if diag.message_primary == "Error in python: PlainError":  # the only message under Multicorn2
             text = " ".join(self._with_api_host(f"ERROR: {diag.message_detail}").split())
+            text = text.replace("<schema>.", "stripe_live.")  # Multicorn2 does not say which it is
             return text.replace("user request or statement timeout", "statement timeout")
         return self._message(diag)
 

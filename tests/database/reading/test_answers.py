@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from stripe_simulator.process import SimulatorProcess
+from support.database import in_hints
 
 Requests = Callable[[], list[str]]
 TABLE = "create foreign table {} ({}) server stripe options (object '{}')"
@@ -128,15 +129,16 @@ def test_errors_name_a_valid_alternative(
     assert "SQL statement" not in context
 
 
-def test_the_hint_on_lines_of_a_preview_is_a_query_that_has_them(db: psycopg.Connection) -> None:
+def test_the_hint_on_lines_of_a_preview_is_a_query_that_has_them(db: psycopg.Connection, host: str) -> None:
     customer = one(db, "select customer from stripe_live.subscription where status = 'active' limit 1")
     upcoming = f"select {{}} from stripe_live.upcoming_invoice where customer = '{customer}'"
     length = one(db, upcoming.format("jsonb_array_length(lines -> 'data')"))
     identifier = one(db, upcoming.format("id"))
     error = failing(db, f"select * from stripe_live.line_item where invoice = '{identifier}'")
     hint = said(error).rpartition(": ")[2].replace("...", str(customer))
-    assert hint.startswith("SELECT item FROM stripe_live.upcoming_invoice")
-    assert len(db.execute(hint.encode()).fetchall()) == length
+    named = in_hints(host, "stripe_live")
+    assert hint.startswith(f"SELECT item FROM {named}.upcoming_invoice")
+    assert len(db.execute(hint.replace(named, "stripe_live").encode()).fetchall()) == length
 
 
 def test_an_area_is_imported_alone(temporary: psycopg.Connection) -> None:

@@ -10,7 +10,7 @@ from importlib import resources
 import psycopg
 import pytest
 
-from support.database import KEY, Server, Servers, failing, one, said
+from support.database import KEY, Server, Servers, failing, in_hints, one, said
 from support.hostile_endpoint import Hostile, answer
 
 Sent = Callable[[], list[str]]
@@ -40,22 +40,28 @@ def test_an_object_is_created_changed_and_deleted(db: psycopg.Connection, call: 
 
 
 def test_reading_is_done_by_select_and_writing_by_insert(
-    db: psycopg.Connection, live: Server, call: str, sent: Sent
+    db: psycopg.Connection, live: Server, host: str, call: str, sent: Sent
 ) -> None:
-    table = live.table("_call")
+    table, named = live.table("_call"), in_hints(host, live.name)
     read = f"select response from {table} where method = '%s' and path = '/v1/customers'"
     assert "SELECT can only read" in said(failing(db, read % "POST"))
-    assert "INSERT INTO" in said(failing(db, read % "DELETE"))
-    assert "only reads: use SELECT" in said(
-        failing(db, f"insert into {table} (method, path) values ('GET', '/v1/balance')")
+    assert f"{named}.call('DELETE', ...) does it: by INSERT INTO {named}._call" in said(
+        failing(db, read % "DELETE")
     )
-    assert "needs its method and its path" in said(
-        failing(db, f"insert into {table} (method) values ('POST')")
-    )
+    reads = said(failing(db, f"insert into {table} (method, path) values ('GET', '/v1/balance')"))
+    assert "only reads: use SELECT" in reads
+    assert f"SELECT {named}.call('GET', ...)" in reads
+    for incomplete, example in (
+        (f"insert into {table} (method) values ('POST')", f"{named}.call('POST', '/v1/customers', '{{}}');"),
+        (f"select from {table} where method = 'GET'", f"SELECT {named}.call('GET', '/v1/balance');"),
+    ):
+        refusal = said(failing(db, incomplete))
+        assert "needs its method and its path" in refusal
+        assert example in refusal
     for change in (f"update {table} set path = 'x'", f"delete from {table}"):
         error_text = said(failing(db, f"{change} where method = 'GET' and path = '/v1/balance'"))
         assert 'rows of "_call" cannot be updated or deleted' in error_text
-        assert "SELECT stripe_live.call('POST', ...)" in error_text
+        assert f"SELECT {named}.call('POST', ...)" in error_text
     assert one(db, f"select {call}('GET', '/v1/customers', '{{\"limit\": 1}}')->>'object'") == "list"
     assert sent() == []
 

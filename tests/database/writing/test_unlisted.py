@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.database import column, create, failing, one, rows, said
+from support.database import column, create, failing, in_hints, one, rows, said
 
 Requests = Callable[[], list[str]]
 
@@ -118,30 +118,29 @@ def discounted(calm: SimulatorProcess) -> tuple[str, str]:
 
 
 def test_a_subscription_s_discount_is_its_column(
-    db: psycopg.Connection, requests: Requests, discounted: tuple[str, str]
+    db: psycopg.Connection, requests: Requests, discounted: tuple[str, str], host: str
 ) -> None:
     customer, subscription = discounted
     requests()
     error = failing(db, f"delete from stripe_live.discount where customer = '{customer}'")
     assert "cannot delete discount" in str(error)
-    assert f"UPDATE stripe_live.subscription SET discounts = '[...]' WHERE id = '{subscription}'" in said(
-        error
-    )
+    table = f"{in_hints(host, 'stripe_live')}.subscription"
+    assert f"UPDATE {table} SET discounts = '[...]' WHERE id = '{subscription}'" in said(error)
     assert written(requests) == []
 
 
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
-        ("insert into stripe_live.card (id) values ('card_1')", "stripe_live.customer_source"),
-        ("insert into stripe_live.discount (id) values ('di_1')", "UPDATE stripe_live.subscription"),
+        ("insert into stripe_live.card (id) values ('card_1')", "{live}.customer_source"),
+        ("insert into stripe_live.discount (id) values ('di_1')", "UPDATE {live}.subscription"),
         ("insert into stripe_live.tax_transaction (id) values ('tax_1')", "create_from_calculation"),
-        ("delete from stripe_live.balance_settings", "stripe_live.call"),
-        ("update stripe_live.balance set livemode = true", "stripe_live.call"),
+        ("delete from stripe_live.balance_settings", "{live}.call"),
+        ("update stripe_live.balance set livemode = true", "{live}.call"),
     ],
 )
 def test_what_cannot_be_written_says_what_can_be_done(
-    db: psycopg.Connection, requests: Requests, command: str, hint: str
+    db: psycopg.Connection, requests: Requests, host: str, command: str, hint: str
 ) -> None:
-    assert hint in str(failing(db, command))
+    assert hint.format(live=in_hints(host, "stripe_live")) in str(failing(db, command))
     assert written(requests) == []

@@ -33,15 +33,17 @@ def get(
     column: Column = COLUMN,
     mapping_of: tuple[str, str, bool] = ("owner", "stripe", False),
     changes: int = 0,
+    names: tuple[str, str] = ("s", "t"),
 ) -> Any:
     options = ({"a": "wrapper"}, {"a": "table", "b": "table"}, {"b": "server"}, {"key": mapping})
-    return tables.get(relid, user, changes, "t", options, mapping_of, [column])
+    return tables.get(relid, user, changes, names, options, mapping_of, [column])
 
 
 def test_options_are_merged_and_columns_described(tables: OpenTables) -> None:
     table = get(tables)
     assert table.options == {"a": "table", "b": "server", "key": "x"}
     assert (table.options.role, table.options.server) == ("owner", "stripe")
+    assert (table.options.schema, table.options.table) == ("s", "t")
     assert table.columns["id"].type_name == "text"
     assert (table.columns["id"].type_oid, table.columns["id"].typmod) == (25, -1)
 
@@ -53,6 +55,7 @@ def test_a_table_is_kept_until_something_changes(tables: OpenTables) -> None:
     assert get(tables, mapping="y") is not first
     assert get(tables, column=("id", "text", 25, -1, {"column_name": "email"})) is not first
     assert get(tables, mapping_of=("renamed", "stripe", False)) is not first
+    assert get(tables, names=("renamed", "t")) is not first
     changed = get(tables, mapping="y", column=("id", "bigint", 20, -1, {}))
     assert get(tables, mapping="y", column=("id", "bigint", 20, -1, {})) is changed
 

@@ -50,7 +50,7 @@ class RowidTableWriter(TableWriter):
         with statement.planning_row():
             body = row[RAW] = row.get(RAW) or self._read(row, cost, (WHOLE_ROW,))
             values = changed_columns(self._resource, self._row(body), new, self._format_time)
-            plan = planner.plan_update(self._resource, row, values, named=False)
+            plan = planner.plan_update(self._resource, row, values, self._names, named=False)
             plan = self._expanded(plan, None, values)
         response = statement.execute(plan, self._client(), answered=True, cost=cost)
         after = self._row_after(plan, response, cost)

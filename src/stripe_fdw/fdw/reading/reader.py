@@ -38,6 +38,7 @@ from stripe_fdw.fdw.reading.child_lists import child_lists
 from stripe_fdw.fdw.reading.held_objects import holder_of
 from stripe_fdw.fdw.reading.page import ObjectPage, deduplicate, merge_newest_first, sort_newest_first
 from stripe_fdw.fdw.reading.stripe_pages import FetchMode, StripePages
+from stripe_fdw.fdw.schema.table_names import UNNAMED, TableNames
 
 
 class PlanReader(Struct, dict=True):
@@ -49,6 +50,7 @@ class PlanReader(Struct, dict=True):
     cache: ResponseCache
     generations: GenerationCounters
     cache_ttl: float = 0.0  # seconds
+    names: TableNames = UNNAMED  # of the table that is read, for hints
 
     def __post_init__(self) -> None:
         options = self.client.options
@@ -205,7 +207,7 @@ class PlanReader(Struct, dict=True):
 
         expanded = self.cache.expansions_at_hand(self._run, key, wanted, policy)
         sent = with_expansions(request, sorted(expanded), in_list=in_list)
-        source = StripePages(self.client, sent, resource, mode, ahead)
+        source = StripePages(self.client, sent, resource, mode, ahead, self.names)
         buffer = self.cache.buffer(
             self._run,
             key(expanded),

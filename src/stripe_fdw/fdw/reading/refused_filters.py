@@ -15,6 +15,7 @@ from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.reading.extraction import Object, value_of
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 _UNKNOWN_VALUE = "must be one of"  # in Stripe's message about a value that the parameter does not have
@@ -47,17 +48,23 @@ def is_missing_reference(error: NotFoundError, request: Request) -> bool:
     return any(error.param == name for name, _ in request.params)
 
 
-def preview_error(request: Request, resources: Iterable[Resource]) -> StripeFdwError | None:
-    """Return the error for a list inside a preview that Stripe does not list; None if it is another list."""
+def preview_error(
+    request: Request, resources: Iterable[Resource], names: TableNames
+) -> StripeFdwError | None:
+    """Return the error for a list inside a preview that Stripe does not list; None if it is another list.
+
+    ``names`` are those of the table that is read.
+    """
     segments = [unquote(segment) for segment in request.path.split("/")]
     for preview in resources:
         if preview.preview and any(_is_preview(segment, preview.id_prefix) for segment in segments):
             needed = preview.one_of[0]
+            table, items = names.qualified(preview.name), segments[-1]
+            query = f"SELECT item FROM {table}, jsonb_array_elements({items} -> 'data') AS item"  # noqa: S608 - shown
             return StripeFdwError(
-                f"Stripe does not list the {segments[-1]} of a preview",
+                f"Stripe does not list the {items} of a preview",
                 detail=f"GET {excerpt(request.path, MAX_NAME_CHARACTERS)} answered 404.",
-                hint=f"The preview itself has the first of them: SELECT item FROM stripe_live.{preview.name},"  # noqa: S608 - shown
-                f" jsonb_array_elements({segments[-1]} -> 'data') AS item WHERE {needed} = '...';",
+                hint=f"The preview itself has the first of them: {query} WHERE {needed} = '...';",
                 sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
             )
     return None

@@ -26,6 +26,7 @@ from stripe_fdw.fdw.reading.refused_filters import (
     preview_error,
     without_refused_filter,
 )
+from stripe_fdw.fdw.schema.table_names import UNNAMED, TableNames
 
 FetchMode = Literal["object", "list", "slices", "held"]
 """One object; a list page by page; a list cut by ``created`` into slices that are read in parallel; or the
@@ -42,6 +43,7 @@ class StripePages(Struct, frozen=True):
     resource: Resource
     mode: FetchMode
     ahead: bool = False  # the first request is sent before a reader waits for it, whatever the mode
+    names: TableNames = UNNAMED  # of the table that is read, for hints
 
     def open(self, reader: ActiveReader, after: Objects) -> OpenStripePages:
         """Request the pages that come after the last of these objects, or all pages if there are none."""
@@ -70,7 +72,7 @@ class StripePages(Struct, frozen=True):
             reader.cost.add_error()
             if is_list and not is_missing_reference(error, request):
                 raise
-            of_preview = preview_error(request, load().resources) if is_list else None
+            of_preview = preview_error(request, load().resources, self.names) if is_list else None
             if of_preview is not None:
                 raise of_preview from None
             return

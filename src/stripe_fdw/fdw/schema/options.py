@@ -65,6 +65,10 @@ class MergedOptions(dict[str, str]):
     """The role whose mapping it is, or that of PUBLIC; empty where the host does not say."""
     server: str = ""
     """The foreign server; empty where the host does not say."""
+    schema: str = ""
+    """The schema of the foreign table, quoted where SQL needs it; empty where the host does not say."""
+    table: str = ""
+    """The name of the foreign table, as ``schema``."""
     has_usage: bool = False
     """Whether the role has USAGE on the server, so that it may make a mapping of its own."""
 

@@ -16,6 +16,8 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import VERSION_2
 from stripe_fdw.errors import MissingQualError, StripeFdwError
 from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
+from stripe_fdw.fdw.schema.import_schema import CALL_TABLE
+from stripe_fdw.fdw.schema.table_names import UNNAMED, TableNames
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values.column_parameters import check_idempotency_key
@@ -54,8 +56,10 @@ class WriteCall(Struct, frozen=True):
     arguments: dict[str, str]
 
 
-def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
+def plan_read_call(quals: Iterable[Qual], names: TableNames = UNNAMED) -> ReadCall | None:
     """Return the call that the quals describe; None if an argument is NULL.
+
+    ``names`` are those of the table, for hints.
 
     Raises:
         MissingQualError: method or path is missing.
@@ -69,7 +73,7 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     if "method" not in values_by_column or "path" not in values_by_column:
         raise MissingQualError(
             "an operation needs its method and its path",
-            hint="SELECT stripe_live.call('GET', '/v1/balance');",
+            hint=f"SELECT {names.qualified('call')}('GET', '/v1/balance');",
         )
     arguments: dict[str, str] = {
         name: str(value) for name, value in values_by_column.items() if name in _ARGUMENTS
@@ -80,7 +84,8 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     if method != "GET":
         raise CallError(
             f"{method} {_shown(arguments['path'])} writes; SELECT can only read",
-            hint=f"SELECT stripe_live.call('{method}', ...) does it: by INSERT INTO stripe_live._call.",
+            hint=f"SELECT {names.qualified('call')}('{method}', ...) does it:"
+            f" by INSERT INTO {names.qualified(CALL_TABLE)}.",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     params = _params(arguments.get("params", "{}"))
@@ -88,8 +93,8 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     return ReadCall(replace(Request.of("GET", arguments["path"], params), endpoint=endpoint), arguments)
 
 
-def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
-    """Return the call that an inserted row describes.
+def plan_write_call(values: Mapping[str, Any], names: TableNames = UNNAMED) -> WriteCall:
+    """Return the call that an inserted row describes. ``names`` are those of the table, for hints.
 
     Raises:
         CallError: Stripe has no such operation, or it only reads, or the parameters are no JSON object.
@@ -98,14 +103,14 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     if "method" not in arguments or "path" not in arguments:
         raise CallError(
             "an operation needs its method and its path",
-            hint="SELECT stripe_live.call('POST', '/v1/customers', '{}');",
+            hint=f"SELECT {names.qualified('call')}('POST', '/v1/customers', '{{}}');",
             sqlstate=sqlstates.NOT_NULL_VIOLATION,
         )
     method, path = _method(arguments["method"]), arguments["path"]
     if method not in _WRITE_METHODS:
         raise CallError(
             f"{method} {_shown(path)} only reads: use SELECT",
-            hint=f"SELECT stripe_live.call('{method}', ...).",
+            hint=f"SELECT {names.qualified('call')}('{method}', ...).",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     params = _params(arguments.setdefault("params", "{}"))

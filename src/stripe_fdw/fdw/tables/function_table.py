@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -16,34 +16,21 @@ from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.durations import LEAST_SECONDS, ScanSeconds, TableSize
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
-from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import server_options
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Lines
 
 if TYPE_CHECKING:
     from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
-_HINTS: Final = {
-    CALL_TABLE: "SELECT stripe_live.call('POST', ...) or stripe_live.call('DELETE', ...) changes what"
-    " Stripe has.",
-    INVALIDATION_TABLE: "SELECT stripe_sync.invalidate(...) invalidates cached answers.",
-}
-
-
-def read_only(name: str) -> StripeFdwError:
-    """Return the error for an UPDATE or DELETE of a table that has none."""
-    return StripeFdwError(
-        f'rows of "{name}" cannot be updated or deleted',
-        hint=_HINTS.get(name),
-        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
-    )
-
 
 class FunctionTable:
     """A table behind a function: one row, no sort order, no UPDATE or DELETE."""
 
     name = ""
+    alternative: str | None = None
+    """The hint at what to do instead of an UPDATE or DELETE, as hints of the catalog are."""
 
     def __init__(self, session: Session, options: Mapping[str, str], definitions: Definitions) -> None:
         """Check the options. Raises OptionError for a value that cannot be used."""
@@ -51,6 +38,7 @@ class FunctionTable:
         self._options = options
         self._definitions = definitions
         self._server = server_options(options)
+        self._names = TableNames.of(options)
 
     def _json(self, value: Any) -> Any:
         text = orjson.dumps(value)
@@ -92,24 +80,32 @@ class FunctionTable:
 
     def refuse_write(self, command: str) -> None:
         """Refuse."""
-        raise read_only(self.name)
+        raise self._read_only()
 
     def row_identity(self) -> tuple[str, ...]:
         """Refuse the UPDATE or DELETE that asks."""
-        raise read_only(self.name)
+        raise self._read_only()
 
     def update_row(
         self, old: object, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
     ) -> dict[str, Any] | None:
         """Refuse."""
-        raise read_only(self.name)
+        raise self._read_only()
 
     def delete_row(self, old: object, answered: bool, cost: RequestCost) -> None:
         """Refuse."""
-        raise read_only(self.name)
+        raise self._read_only()
 
     def end_modify(self) -> None:
         """Do nothing: no request is under way."""
+
+    def _read_only(self) -> StripeFdwError:
+        """Return the error for an UPDATE or DELETE."""
+        return StripeFdwError(
+            f'rows of "{self.name}" cannot be updated or deleted',
+            hint=self.alternative and self._names.in_hint(self.alternative),
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+        )
 
 
 class ReadTable(FunctionTable):

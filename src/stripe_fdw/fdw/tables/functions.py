@@ -26,6 +26,9 @@ class CallTable(FunctionTable):
     """Runs any operation: SELECT one that reads, INSERT one that writes (``tables.call``)."""
 
     name = CALL_TABLE
+    alternative = (
+        "SELECT stripe_live.call('POST', ...) or stripe_live.call('DELETE', ...) changes what Stripe has."
+    )
 
     def describe(
         self,
@@ -36,7 +39,7 @@ class CallTable(FunctionTable):
         named: Sequence[str] = (),
     ) -> Lines:
         """Return EXPLAIN's line with the request."""
-        call = plan_read_call(quals)
+        call = plan_read_call(quals, self._names)
         return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
 
     def open_scan(
@@ -49,7 +52,7 @@ class CallTable(FunctionTable):
         named: Sequence[str] = (),
     ) -> Scan:
         """Prepare to send the request; the one row holds the call's arguments and the response."""
-        call, cost = plan_read_call(quals), RequestCost()
+        call, cost = plan_read_call(quals, self._names), RequestCost()
         client = self._session.client(self._server, read_api_key(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
@@ -79,9 +82,11 @@ class CallTable(FunctionTable):
             CallError: Stripe has no such operation, or it only reads.
         """
         account = account_name(self._server.api_base, self._server.stripe_account)
-        statement = self._session.writes.statement(self, account, 1, copies=copies_schema(self._options))
+        statement = self._session.writes.statement(
+            self, account, 1, names=self._names, copies=copies_schema(self._options)
+        )
         with statement.planning_row():
-            call = plan_write_call(values)
+            call = plan_write_call(values, self._names)
         client = self._session.client(self._server, read_api_key(self._options))
         response = statement.execute(call.plan, client, answered=True, cost=cost)
         body = {"id": call.plan.target, "deleted": True} if response is None else response.body
@@ -104,6 +109,7 @@ class InvalidationTable(InsertedTable):
     """Takes the objects whose cached answers are stale as inserted rows; SELECT finds no rows."""
 
     name = INVALIDATION_TABLE
+    alternative = "SELECT stripe_sync.invalidate(...) invalidates cached answers."
 
     def insert_row(
         self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost

@@ -35,6 +35,7 @@ from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.reading.spool import SpooledPages, unaffected_by_inserts
 from stripe_fdw.fdw.schema.columns import check_columns, comparable_columns
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Lines
 
@@ -68,6 +69,7 @@ class ResourceTable:
         self._options = options
         self._definitions = definitions
         self._server = server_options(options)
+        self._names = TableNames.of(options)
         self._comparable = comparable_columns(resource, list(definitions.values()))
         self._statistics = TableStatistics(statistics_account(options), resource)
         self._plans_ahead: deque[PlanAhead] = deque(maxlen=2 * ROWS_AHEAD)
@@ -219,7 +221,7 @@ class ResourceTable:
         """Raise the error for an INSERT, UPDATE or DELETE for which Stripe has no operation."""
         from stripe_fdw.fdw.writing.plan.refusals import not_writable_at_all
 
-        raise not_writable_at_all(self._resource, command)
+        raise not_writable_at_all(self._resource, self._names, command)
 
     def row_identity(self) -> tuple[str, ...]:
         """Return the columns of a row as it was read that identify it."""
@@ -268,6 +270,7 @@ class ResourceTable:
             self._session.response_cache,
             self._session.generations,
             0.0 if fresh else self._server.cache_ttl,
+            self._names,
         )
 
     def _client(self) -> Client:

@@ -24,6 +24,7 @@ from stripe_fdw.fdw.planning.quals import EQUAL, Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import ACCOUNT_TABLE, VIEW_WRITE_TABLE, WRITTEN_TABLE
 from stripe_fdw.fdw.schema.options import copies_schema, read_api_key
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.tables.function_table import InsertedTable, ReadTable
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.plan import planner
@@ -139,10 +140,11 @@ class ViewWriteTable(InsertedTable):
             self,
             account_name(self._server.api_base, self._server.stripe_account),
             1,
+            names=self._names,
             copies=copies_schema(self._options),
         )
         with statement.planning_row(), _hint_of_a_view(resource):
-            plan = _plan(resource, values)
+            plan = _plan(resource, values, self._names)
         client = self._session.client(self._server, read_api_key(self._options))
         response = statement.execute(plan, client, answered=True, cost=cost)
         answered_id = None if response is None else response.body.get("id")
@@ -164,16 +166,16 @@ def _hint_of_a_view(resource: Resource) -> Iterator[None]:
         raise
 
 
-def _plan(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
+def _plan(resource: Resource, values: Mapping[str, Any], names: TableNames) -> RowPlan:
     old, changes = (parse_json(name, values.get(name) or "{}") for name in ("old", "changes"))
     if "_params" in changes:
         raise ColumnError(f'"_params" can only be written to the foreign table of {resource.name}')
     match values.get("operation"):
         case "INSERT":
-            return expanded_plan(resource, planner.plan_insert(resource, changes), changes)
+            return expanded_plan(resource, planner.plan_insert(resource, changes, names), changes)
         case "UPDATE":
-            return expanded_plan(resource, planner.plan_update(resource, old, changes), changes)
+            return expanded_plan(resource, planner.plan_update(resource, old, changes, names), changes)
         case "DELETE":
-            return planner.plan_delete(resource, old)
+            return planner.plan_delete(resource, old, names)
         case operation:
             raise ColumnError(f'"operation" takes INSERT, UPDATE or DELETE, not "{operation}"')

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ApiError, StripeFdwError
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete, instead_of_update
 from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.statement_effects import StatementEffects
@@ -113,7 +114,7 @@ def replay_hint(row: RowWrite, error: BaseException) -> str | None:
     return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
 
 
-def state_hint(row: RowWrite, error: BaseException) -> str | None:
+def state_hint(row: RowWrite, error: BaseException, names: TableNames) -> str | None:
     """Return what SQL can do instead where the state of the row's object does not allow its request."""
     plan, operation = row.plan, row.request.operation
     if plan.object_id is None or plan.invalidates is None:
@@ -122,13 +123,13 @@ def state_hint(row: RowWrite, error: BaseException) -> str | None:
         return None
     resource, fields = load().resource[plan.invalidates], plan.current or {}
     if resource.delete is not None and operation == resource.delete.name:
-        return instead_of_delete(resource, plan.object_id, fields)
+        return instead_of_delete(resource, names, plan.object_id, fields)
     # Most errors about states have no code, and name no parameter.
     is_about_state = error.sqlstate == sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE or not (
         error.code or error.param
     )
     if is_about_state and resource.update is not None and operation == resource.update.name:
-        return instead_of_update(resource, plan.object_id, fields)
+        return instead_of_update(resource, names, plan.object_id, fields)
     return None
 
 

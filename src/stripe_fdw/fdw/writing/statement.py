@@ -18,6 +18,7 @@ from stripe_fdw.fdw.backend.hosting import DRY_RUN, Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.reading.extraction import value_of
+from stripe_fdw.fdw.schema.table_names import UNNAMED, TableNames
 from stripe_fdw.fdw.writing import failure_messages
 from stripe_fdw.fdw.writing.dry_run import DryRun
 from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
@@ -47,6 +48,7 @@ class StatementWrite:
         generations: GenerationCounters,
         account: str,
         concurrency: int,
+        names: TableNames = UNNAMED,
         *,
         copies: str | None = None,
         uncommitted: UncommittedWrites | None = None,
@@ -60,6 +62,7 @@ class StatementWrite:
             generations: the counters that make cached responses stale.
             account: the account that is written to.
             concurrency: how many requests may be in flight at a time.
+            names: those of the table, for hints.
             copies: the schema of the copies that take the answers; None if none do.
             uncommitted: the notes of the transaction's writes; needed if copies take the answers.
             numbers_rows: False if errors give numbers to rows only where the statement has several.
@@ -69,6 +72,7 @@ class StatementWrite:
         self._generations = generations
         self._account = account
         self._concurrency = concurrency
+        self._names = names
         self._numbers_rows = numbers_rows
         self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
@@ -383,7 +387,7 @@ class StatementWrite:
             error, self.effects, shown_number, row, unknown=unknown, others=others or ()
         )
         replay_hint = failure_messages.replay_hint(row, error) if row is not None else None
-        state_hint = failure_messages.state_hint(row, error) if row is not None else None
+        state_hint = failure_messages.state_hint(row, error, self._names) if row is not None else None
         hints = (error.hint, state_hint, replay_hint or self._retry_hint())
         error.hint = " ".join(filter(None, hints)) or None
         self.effects.reported = self.failed = True

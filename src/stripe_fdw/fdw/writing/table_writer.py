@@ -21,6 +21,7 @@ from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.schema.options import copies_schema, read_api_key, server_options
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.expanded_plan import expanded_plan
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
@@ -58,6 +59,7 @@ class TableWriter:
         self._resource = resource
         self._server = server
         self._writes = writes
+        self._names = TableNames.of(options)
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
@@ -88,7 +90,7 @@ class TableWriter:
         """
         statement = self._statement()
         with statement.planning_row():
-            plan = self._expanded(planner.plan_insert(self._resource, values), answered, values)
+            plan = self._expanded(planner.plan_insert(self._resource, values, self._names), answered, values)
         response = statement.execute(plan, self._client(), answered=answered is not None, cost=cost)
         return None if answered is None else self._row_after(plan, response, cost)
 
@@ -105,7 +107,8 @@ class TableWriter:
         with statement.planning_row():
             if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
                 old = {**old, RAW: self._read(old, cost, values)}
-            plan = self._expanded(planner.plan_update(self._resource, old, values), answered, values)
+            plan = planner.plan_update(self._resource, old, values, self._names)
+            plan = self._expanded(plan, answered, values)
         response = statement.execute(plan, self._client(), answered=answered is not None, cost=cost)
         return None if answered is None else self._row_after(plan, response, cost)
 
@@ -120,7 +123,7 @@ class TableWriter:
         with statement.planning_row():
             if old.get(RAW) is None and self._resource.deleted_when:
                 old = {**old, RAW: self._read(old, cost)}
-            plan = planner.plan_delete(self._resource, old)
+            plan = planner.plan_delete(self._resource, old, self._names)
         statement.execute(plan, self._client(), answered=answered, cost=cost)
         return None
 
@@ -137,6 +140,7 @@ class TableWriter:
             self._account,
             self._server.write_concurrency,
             self._resource.name,
+            names=self._names,
             copies=copies_schema(self._options),
         )
 

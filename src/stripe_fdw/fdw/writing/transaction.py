@@ -8,6 +8,7 @@ from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.reading.spool import AffectedScans
+from stripe_fdw.fdw.schema.table_names import UNNAMED, TableNames
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.uncommitted import UncommittedWrites
@@ -39,6 +40,7 @@ class TransactionWrites:
         concurrency: int,
         resource: str | None = None,
         *,
+        names: TableNames = UNNAMED,
         copies: str | None = None,
     ) -> StatementWrite:
         """Return the write of the running statement to a table; begin it where there is none yet.
@@ -49,6 +51,7 @@ class TransactionWrites:
             concurrency: how many requests may be in flight at a time.
             resource: the name of the table's resource: the statement's scans of it are read to their ends
                 before the first write.
+            names: those of the table, for hints.
             copies: the schema of the copies that take the answers; None if none do.
         """
         key = (self._host.executor_run(), table)
@@ -62,6 +65,7 @@ class TransactionWrites:
                 self._generations,
                 account,
                 concurrency,
+                names,
                 copies=copies,
                 uncommitted=self._uncommitted,
                 # The functions write one row by a statement, whose number says nothing to their callers.

@@ -118,6 +118,7 @@ count_catalog_changes(void)
 {
 	static const int caches[] = {
 		FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, FOREIGNTABLEREL, USERMAPPINGOID, TYPEOID, AUTHOID,
+		NAMESPACEOID,
 	};
 	static bool counting = false;
 	size_t		i;
@@ -155,7 +156,8 @@ open_table(Oid relid, Oid userid)
 	ForeignDataWrapper *fdw;
 	Relation	relation;
 	char	   *role;
-	PyObject   *name;
+	char	   *schema;
+	PyObject   *names;
 	PyObject   *mapping_of;
 	PyObject   *columns;
 	PyObject   *options;
@@ -170,7 +172,10 @@ open_table(Oid relid, Oid userid)
 	server = GetForeignServer(table->serverid);
 	fdw = GetForeignDataWrapper(server->fdwid);
 	relation = table_open(relid, NoLock);
-	name = own_reference(text_to_python(RelationGetRelationName(relation)));
+	schema = get_namespace_name(RelationGetNamespace(relation));
+	names = own_reference(Py_BuildValue("(OO)",
+										own_reference(text_to_python(schema ? quote_identifier(schema) : "")),
+										own_reference(text_to_python(quote_identifier(RelationGetRelationName(relation))))));
 	columns = columns_to_python(relid, RelationGetDescr(relation));
 	table_close(relation, NoLock);
 	role = GetUserNameFromId(userid, true);
@@ -184,7 +189,7 @@ open_table(Oid relid, Oid userid)
 										  options_to_python(server->options),
 										  options_to_python(user_mapping_options(userid, server->serverid))));
 	return bridge_call("open_table", Py_BuildValue("(kkKOOOO)", (unsigned long) relid, (unsigned long) userid,
-												   (unsigned long long) changes, name, options, mapping_of,
+												   (unsigned long long) changes, names, options, mapping_of,
 												   columns));
 }
 

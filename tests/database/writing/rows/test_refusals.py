@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.database import PLAIN, failing, said
+from support.database import PLAIN, failing, in_hints, said
 from support.written_objects import Made, World, filled
 
 
@@ -103,6 +103,7 @@ REFUSED: list[tuple[str, str, str]] = [
 def test_an_impossible_change_is_an_error_before_any_request_leaves(
     live: psycopg.Connection,
     host: str,
+    schema: str,
     world: World,
     new_requests: Made,
     statement: str,
@@ -110,6 +111,7 @@ def test_an_impossible_change_is_an_error_before_any_request_leaves(
     expected_text: str,
 ) -> None:
     query, expected = filled(statement, world), filled(expected_text, world)
+    expected = expected.replace("stripe_live.", f"{in_hints(host, schema)}.")
     new_requests()
     message, state = refuse(live, query)
     assert expected in message
@@ -171,14 +173,36 @@ STATES: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("statement", "expected"), STATES, ids=[case[0] for case in STATES])
 def test_the_hint_on_a_state_is_a_statement_that_succeeds(
-    live: psycopg.Connection, world: World, statement: str, expected: str
+    live: psycopg.Connection, host: str, schema: str, world: World, statement: str, expected: str
 ) -> None:
     message, _ = refuse(live, filled(statement, world))
-    found = re.search(r"(INSERT INTO|UPDATE|DELETE FROM) stripe_live\..*;", message)
+    table, named = rf"{in_hints(host, schema)}\.", f"{in_hints(host, schema)}."
+    found = re.search(rf"(INSERT INTO|UPDATE|DELETE FROM) {table}.*;", message)
     assert found, message
-    instead = found[0].replace("stripe_live.", "")
-    assert instead.startswith(expected)
-    assert live.execute(instead.replace("...", "100").encode()).rowcount == 1
+    assert found[0].replace(named, "").startswith(expected)
+    instead = found[0].replace(named, f"{schema}.").replace("...", "100")
+    assert live.execute(instead.encode()).rowcount == 1
+
+
+def test_hints_follow_the_names_of_a_table_and_of_its_schema(
+    live: psycopg.Connection, host: str, schema: str, world: World
+) -> None:
+    price, named = filled("<price>", world), '"Meine {id}"."Preis ""neu""\'"'
+    try:
+        for change, table in (
+            (f"create schema mine; alter table {schema}.price set schema mine", "mine.price"),
+            ('alter schema mine rename to "Meine {id}"', '"Meine {id}".price'),
+            ('alter table "Meine {id}".price rename to "Preis ""neu""\'"', named),
+        ):
+            live.execute(change.encode())
+            shown = table if host == "bundled" else "<schema>.price"
+            refusal, _ = refuse(live, f"delete from {table} where id = '{price}'")
+            assert f"UPDATE {shown} SET active = false WHERE id = '{price}';" in refusal
+    finally:
+        live.execute(f"alter table {named} rename to price".encode())
+        live.execute(
+            f'alter table "Meine {{id}}".price set schema {schema}; drop schema "Meine {{id}}"'.encode()
+        )
 
 
 def test_a_row_that_is_gone_when_it_is_changed_is_no_data(

@@ -14,6 +14,7 @@ from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual
 from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.schema.table_names import TableNames
 from support import sample_resources as samples
 from support.fake_stripe import FakeStripe
 from support.sample_reads import ids, pages, reader, stripe
@@ -43,7 +44,7 @@ def test_lines_of_a_preview_that_stripe_does_not_list_are_an_error_and_not_no_li
         raise NotFoundError("No such invoice", status=404, code="resource_missing", param="invoice")
 
     client.answer = refuse  # type: ignore[method-assign]
-    read = replace(reader(client), resources=resources)
+    read = replace(reader(client), resources=resources, names=TableNames("eu_live"))
 
     def lines(invoice: str) -> list[str]:
         quals = [Qual("invoice", "=", invoice)]
@@ -54,7 +55,7 @@ def test_lines_of_a_preview_that_stripe_does_not_list_are_an_error_and_not_no_li
         with pytest.raises(StripeFdwError, match="does not list the lines of a preview") as caught:
             lines(preview)
         assert caught.value.sqlstate == "0A000"
-        assert "stripe_live.upcoming_invoice" in str(caught.value.hint)
+        assert "eu_live.upcoming_invoice" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

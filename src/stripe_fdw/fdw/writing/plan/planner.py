@@ -20,6 +20,7 @@ from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.planning.restrictions import fits_path
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
+from stripe_fdw.fdw.schema.table_names import UNNAMED, TableNames
 from stripe_fdw.fdw.writing.plan import refusals, transitions
 from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete, is_end
 from stripe_fdw.fdw.writing.plan.request_body import RequestBody
@@ -33,8 +34,10 @@ from stripe_fdw.fdw.writing.values.scalars import encode_text, value_text
 # -- INSERT ------------------------------------------------------------------------------------------------
 
 
-def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
+def plan_insert(resource: Resource, values: Mapping[str, Any], names: TableNames = UNNAMED) -> RowPlan:
     """Return the plan of an inserted row: the request that creates its object.
+
+    ``names`` are those of the table, for hints.
 
     Raises:
         ColumnError: a column cannot be set on creation, has a value that cannot be sent, or one that Stripe
@@ -44,14 +47,14 @@ def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
     row = RowValues.of(values)
     operation = resource.create
     if operation is None:
-        raise refusals.not_insertable(resource)
+        raise refusals.not_insertable(resource, names)
     columns = {name: value for name, value in row.columns.items() if value is not None}
     if columns.get("id") == "":  # what Django sends for a text key that it does not know
         del columns["id"]
     parent_columns = {parent.column for parent in resource.parents}
     refused = [name for name in columns if name not in parent_columns and name not in resource.create_paths]
     if refused:
-        raise refusals.not_writable(resource, refused, creating=True)
+        raise refusals.not_writable(resource, names, refused, creating=True)
     body = RequestBody(resource, operation)
     for name, value in columns.items():
         if name in resource.create_paths and name not in parent_columns:
@@ -102,7 +105,12 @@ def needs_current_object(resource: Resource, values: Mapping[str, Any]) -> bool:
 
 
 def plan_update(
-    resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any], *, named: bool = True
+    resource: Resource,
+    old: Mapping[str, Any],
+    values: Mapping[str, Any],
+    names: TableNames = UNNAMED,
+    *,
+    named: bool = True,
 ) -> RowPlan:
     """Return the plan of an updated row.
 
@@ -110,6 +118,7 @@ def plan_update(
         resource: the resource of the object.
         old: the id, the columns of the parents, and as ``_raw`` the object as it was read, if it was.
         values: the columns that the statement sets.
+        names: those of the table, for hints.
         named: True if ``values`` has all columns that the statement names, also those that do not change.
 
     Raises:
@@ -140,10 +149,10 @@ def plan_update(
         elif column_parameters.is_changed(name, column, old_value, value):
             other_changes.append((name, column, old_value, value))
     for name, column, old_value, value in other_changes:
-        _set_with_operation(resource, identifier, bodies, (name, column, old_value, value), fields)
+        _set_with_operation(resource, names, identifier, bodies, (name, column, old_value, value), fields)
     unnamed_operations = [] if named else _operations_done(resource, row.columns, current or {})
     parameters_by_request = _distribute_parameters(
-        resource, row.parameters, bodies, (operations_reached, unnamed_operations)
+        resource, names, row.parameters, bodies, (operations_reached, unnamed_operations)
     )
     set_update_columns(
         changes,
@@ -201,6 +210,7 @@ def _old_value(column: Column | None, name: str, old: Mapping[str, Any], current
 
 def _set_with_operation(
     resource: Resource,
+    names: TableNames,
     identifier: str,
     bodies: Mapping[str, RequestBody],
     change: tuple[str, Column | None, Any, Any],
@@ -215,13 +225,13 @@ def _set_with_operation(
             )
             return
     if any(item.column == name for item in resource.transitions):
-        error = transitions.transition_error(resource, identifier, name, old_value, value, fields)
+        error = transitions.transition_error(resource, names, identifier, name, old_value, value, fields)
         if error.hint is None and is_end(resource, name, value):
-            error.hint = instead_of_delete(resource, identifier, {**fields, name: old_value})
+            error.hint = instead_of_delete(resource, names, identifier, {**fields, name: old_value})
         raise error
     if not resource.update_paths and not resource.transitions:
-        raise refusals.not_updatable(resource)
-    raise refusals.not_writable(resource, [name], creating=False)
+        raise refusals.not_updatable(resource, names)
+    raise refusals.not_writable(resource, names, [name], creating=False)
 
 
 def _operations_done(resource: Resource, named: Mapping[str, Any], current: Json) -> list[Operation]:
@@ -237,6 +247,7 @@ def _operations_done(resource: Resource, named: Mapping[str, Any], current: Json
 
 def _distribute_parameters(
     resource: Resource,
+    names: TableNames,
     params: Json,
     bodies: Mapping[str, RequestBody],
     done: tuple[list[Operation], list[Operation]],
@@ -249,7 +260,7 @@ def _distribute_parameters(
     """
     operations_reached, unnamed_operations = done
     if params and not bodies and not operations_reached and not unnamed_operations:
-        raise refusals.not_updatable(resource)
+        raise refusals.not_updatable(resource, names)
     operations = {name: body for name, body in bodies.items() if body.is_operation}
     reached, perhaps_reached = ([RequestBody(resource, operation) for operation in group] for group in done)
     parameters: dict[str, Json] = {}
@@ -270,10 +281,10 @@ def _distribute_parameters(
 # -- DELETE ------------------------------------------------------------------------------------------------
 
 
-def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
+def plan_delete(resource: Resource, old: Mapping[str, Any], names: TableNames = UNNAMED) -> RowPlan:
     """Return the plan of a deleted row: the DELETE, or what Stripe has in its place, such as a cancel.
 
-    The plan has no request where the object is deleted already.
+    The plan has no request where the object is deleted already. ``names`` are those of the table, for hints.
 
     Raises:
         StripeFdwError: Stripe keeps such objects; the hint says what can be done instead.
@@ -289,7 +300,7 @@ def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
         request = WriteRequest(sent, "delete", answers_object=False)
         return RowPlan(requests=(request,), invalidates=resource.name, object_id=identifier, current=current)
     if resource.delete is None:
-        raise refusals.not_deletable(resource, identifier, current or {})
+        raise refusals.not_deletable(resource, names, identifier, current or {})
     if any((current or {}).get(name) == value for name, value in resource.deleted_when):
         return RowPlan(requests=(), invalidates=resource.name, object_id=identifier, current=current)
     request = _write_request(RequestBody(resource, resource.delete), _path_ids(resource, old, current))

@@ -9,12 +9,12 @@ from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.schema.columns import RAW
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete
 from stripe_fdw.fdw.writing.plan.transitions import state_literals, target_states
 from stripe_fdw.suggestions import closest_names
 from stripe_fdw.text_limits import MAX_NAMES
 
-_CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 
 
@@ -25,50 +25,58 @@ def names_text(names: Iterable[str], most: int = MAX_NAMES) -> str:
     return ", ".join(listed[:most]) + more
 
 
+def _call(names: TableNames) -> str:
+    return f"{names.qualified('call')} reaches every operation that Stripe has."
+
+
 class NotWritableError(StripeFdwError):
     """The table takes no such statement, whatever its rows are."""
 
 
-def not_insertable(resource: Resource) -> NotWritableError:
+def not_insertable(resource: Resource, names: TableNames) -> NotWritableError:
     """Return the error for an INSERT of objects that Stripe creates itself, or computes."""
     hint = dict(resource.hints).get("insert")
     reason = "computes it" if resource.preview else "creates these itself, or inside other objects"
     return NotWritableError(
         f"cannot insert into {resource.name}: Stripe {reason}",
-        hint=hint or _CALL,
+        hint=names.in_hint(hint) if hint else _call(names),
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
-def not_updatable(resource: Resource) -> NotWritableError:
+def not_updatable(resource: Resource, names: TableNames) -> NotWritableError:
     """Return the error for an UPDATE of objects that Stripe does not change."""
     reason = "computes it" if resource.preview else "does not allow changes to existing ones"
     return NotWritableError(
         f"cannot update {resource.name}: Stripe {reason}",
-        hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
+        hint=("DELETE it and INSERT another." if resource.delete and resource.create else _call(names)),
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
-def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
+def not_deletable(
+    resource: Resource, names: TableNames, identifier: str, old: Mapping[str, object]
+) -> StripeFdwError:
     """Return the error for a DELETE of an object that Stripe keeps; its hint may be another operation."""
-    hint = instead_of_delete(resource, identifier, old)
+    hint = instead_of_delete(resource, names, identifier, old)
     verb = "computes" if resource.preview else "keeps"
     return StripeFdwError(
         f"cannot delete {' '.join(filter(None, (resource.name, identifier)))}: Stripe {verb} these objects",
-        hint=hint or _CALL,
+        hint=hint or _call(names),
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
-def not_writable_at_all(resource: Resource, command: str) -> StripeFdwError:
+def not_writable_at_all(resource: Resource, names: TableNames, command: str) -> StripeFdwError:
     """Return the error for a statement, INSERT, UPDATE or DELETE, that Stripe has no operation for."""
     if command == "INSERT":
-        return not_insertable(resource)
-    return not_updatable(resource) if command == "UPDATE" else not_deletable(resource, "", {})
+        return not_insertable(resource, names)
+    return not_updatable(resource, names) if command == "UPDATE" else not_deletable(resource, names, "", {})
 
 
-def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> ColumnError:
+def not_writable(
+    resource: Resource, names: TableNames, refused: Sequence[str], creating: bool
+) -> ColumnError:
     """Return the error for columns that cannot be written. It lists the columns that can."""
     verb = "set when it is created" if creating else "changed"
     taken = list(resource.create_paths if creating else resource.update_paths)
@@ -83,23 +91,23 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
     return ColumnError(
         f"{noun} {quoted} of {resource.name} cannot be {verb}",
         detail=f"Writable: {names_text(dict.fromkeys(listed))}." if listed else None,
-        hint=_hint(resource, refused, creating),
+        hint=_hint(resource, names, refused, creating),
         sqlstate=sqlstates.GENERATED_ALWAYS
         if refused[0] in _STRIPES_OWN
         else sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
-def _hint(resource: Resource, refused: Sequence[str], creating: bool) -> str:
-    reasons = [_reason(resource, name, creating) for name in refused]
+def _hint(resource: Resource, names: TableNames, refused: Sequence[str], creating: bool) -> str:
+    reasons = [_reason(resource, names, name, creating) for name in refused]
     return next(filter(None, reasons), '_params takes any further parameter: \'{"name": "value"}\'.')
 
 
-def _reason(resource: Resource, name: str, creating: bool) -> str:
+def _reason(resource: Resource, names: TableNames, name: str, creating: bool) -> str:
     """Return why the column cannot be written and what to do instead; "" where nothing is known."""
     column, reason = resource.column.get(name), ""
     if name in (instead := dict(resource.hints)):
-        reason = instead[name]
+        reason = names.in_hint(instead[name])
     elif name == RAW:
         reason = "It is read-only; set its columns, or use _params."
     elif name in _STRIPES_OWN:
@@ -113,7 +121,7 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     elif column is not None and len(column.path) > 1 and column.path[0] != name:
         whole = resource.column.get(column.path[0])
         where = (
-            f": change its row in stripe_live.{whole.full_list_table}"
+            f": change its row in {names.qualified(whole.full_list_table)}"
             if whole is not None and whole.full_list_table
             else ""
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import ANY_VALUE, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.object_ids import id_or_value
 from stripe_fdw.sql_quoting import quote_literal
 from stripe_fdw.suggestions import is_typo
@@ -124,14 +125,15 @@ def state_literal(value: str | None) -> str:
     return value if value in ("true", "false") else quote_literal(value)
 
 
-def update_hint(resource: Resource, identifier: str, column: str, value: str) -> str:
+def update_hint(resource: Resource, names: TableNames, identifier: str, column: str, value: str) -> str:
     """Return the UPDATE that makes a change, for a hint. ``value`` is an SQL literal."""
-    changed = state_literal(identifier)
-    return f"UPDATE stripe_live.{resource.name} SET {column} = {value} WHERE id = {changed};"  # noqa: S608 - shown
+    table, changed = names.qualified(resource.name), state_literal(identifier)
+    return f"UPDATE {table} SET {column} = {value} WHERE id = {changed};"  # noqa: S608 - shown
 
 
 def transition_error(
     resource: Resource,
+    names: TableNames,
     identifier: str,
     column: str,
     old: Any,
@@ -160,11 +162,12 @@ def transition_error(
     }
     if elsewhere:
         detail += f" {wanted} can be reached from {state_literals(sorted(elsewhere))}."
-    hint = dict(resource.hints).get(column)
+    known = dict(resource.hints).get(column)
+    hint = None if known is None else names.in_hint(known)
     if len(lacking) == 1 and len(lacking[0][1]) == 1:
         hint = f"Set {lacking[0][0]} = {state_literal(lacking[0][1][0])} in the same UPDATE."
     elif meant := _misspelled_state(resource, column, state_text(new), others):
-        hint = update_hint(resource, identifier, column, state_literal(meant))
+        hint = update_hint(resource, names, identifier, column, state_literal(meant))
     return ColumnError(
         f'"{column}" of {resource.name} {identifier} cannot go from {now} to {wanted}',
         detail=detail,

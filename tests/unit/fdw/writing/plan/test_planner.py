@@ -10,6 +10,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.writing.plan.planner import (
     needs_current_object,
     plan_delete,
@@ -19,6 +20,7 @@ from stripe_fdw.fdw.writing.plan.planner import (
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 
 Values = dict[str, Any]
+LIVE = TableNames("stripe_live")
 
 
 def requests(plan: RowPlan) -> list[str]:
@@ -27,13 +29,13 @@ def requests(plan: RowPlan) -> list[str]:
 
 
 def insert(table: str, **values: Any) -> list[str]:
-    return requests(plan_insert(load().resource[table], values))
+    return requests(plan_insert(load().resource[table], values, LIVE))
 
 
 def update(table: str, old_object: Values, **values: Any) -> list[str]:
     old = {"id": old_object["id"], "_raw": old_object}
     old |= {parent.column: old_object.get(parent.column) for parent in load().resource[table].parents}
-    return requests(plan_update(load().resource[table], old, values))
+    return requests(plan_update(load().resource[table], old, values, LIVE))
 
 
 # -- INSERT ------------------------------------------------------------------------------------------------
@@ -628,7 +630,7 @@ def test_the_hint_is_an_end_that_can_be_reached(table: str, status: str, word: s
 @pytest.mark.parametrize(("table", "hint"), NOT_DELETED)
 def test_a_refused_delete_hints_at_what_can_be_done(table: str, hint: str) -> None:
     with pytest.raises(StripeFdwError, match=f"cannot delete {table} x_1") as caught:
-        plan_delete(load().resource[table], {"id": "x_1"})
+        plan_delete(load().resource[table], {"id": "x_1"}, LIVE)
     assert hint in (caught.value.hint or "")
     assert caught.value.sqlstate == "0A000"
 

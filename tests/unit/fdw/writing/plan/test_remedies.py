@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.catalog import load
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete, instead_of_update
 
+LIVE = TableNames("stripe_live")
 DELETES: list[tuple[str, dict[str, object], str | None]] = [
     ("invoice", {"status": "open"}, "UPDATE stripe_live.invoice SET status = 'void' WHERE id = 'x_1';"),
     ("invoice", {"status": "uncollectible"}, "SET status = 'void'"),
@@ -47,7 +49,7 @@ DELETES: list[tuple[str, dict[str, object], str | None]] = [
 
 @pytest.mark.parametrize(("table", "fields", "expected"), DELETES)
 def test_instead_of_a_delete(table: str, fields: dict[str, object], expected: str | None) -> None:
-    hint = instead_of_delete(load().resource[table], "x_1", fields)
+    hint = instead_of_delete(load().resource[table], LIVE, "x_1", fields)
     assert expected in hint if hint and expected else hint is expected
 
 
@@ -69,5 +71,5 @@ UPDATES: list[tuple[str, dict[str, object], str | None]] = [
 
 @pytest.mark.parametrize(("table", "fields", "expected"), UPDATES)
 def test_instead_of_an_update(table: str, fields: dict[str, object], expected: str | None) -> None:
-    hint = instead_of_update(load().resource[table], "x_1", fields)
+    hint = instead_of_update(load().resource[table], LIVE, "x_1", fields)
     assert expected in hint if hint and expected else hint is expected

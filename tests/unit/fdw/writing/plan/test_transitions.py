@@ -8,6 +8,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import ANY_VALUE, Column, Kind, Operation, Resource, Transition
+from stripe_fdw.fdw.schema.table_names import TableNames
 from stripe_fdw.fdw.writing.plan.transitions import (
     find_transition,
     reachable_states,
@@ -18,6 +19,7 @@ from stripe_fdw.fdw.writing.plan.transitions import (
 )
 from support.cases import each
 
+LIVE = TableNames("stripe_live")
 OPERATIONS = {
     name: Operation(name, "POST", f"/v1/things/{{id}}/{name}") for name in ("open", "shut", "link", "send")
 }
@@ -92,7 +94,7 @@ def test_the_states_that_can_be_reached_from_any() -> None:
 
 
 def test_an_impossible_change_names_the_possible_ones() -> None:
-    error = transition_error(THING, "th_1", "status", "gone", "open")
+    error = transition_error(THING, LIVE, "th_1", "status", "gone", "open")
     assert str(error) == (
         "\"status\" of thing th_1 cannot go from 'gone' to 'open'\n"
         "DETAIL: From 'gone' it can become 'shut'. 'open' can be reached from 'lost', 'new', 'shut'."
@@ -102,13 +104,13 @@ def test_an_impossible_change_names_the_possible_ones() -> None:
 
 def test_a_similar_state_is_hinted_at_only_where_it_can_be_reached() -> None:
     invoice = load().resource["invoice"]
-    meant = transition_error(invoice, "in_1", "status", "open", "viod")
+    meant = transition_error(invoice, LIVE, "in_1", "status", "open", "viod")
     assert meant.hint == "UPDATE stripe_live.invoice SET status = 'void' WHERE id = 'in_1';"
-    assert transition_error(invoice, "in_1", "status", "open", "draft").hint is None
+    assert transition_error(invoice, LIVE, "in_1", "status", "open", "draft").hint is None
 
 
 def test_a_state_that_nothing_leads_on_from() -> None:
-    error = transition_error(load().resource["invoice"], "in_1", "status", "void", "draft")
+    error = transition_error(load().resource["invoice"], LIVE, "in_1", "status", "void", "draft")
     assert error.detail == "No change from 'void' is possible."
     assert error.hint is None
 
@@ -131,13 +133,13 @@ def test_no_hint_names_an_operation_for_a_word_that_is_a_state(resource: Resourc
     for column in {item.column for item in resource.transitions}:
         for old in (None, *resource.column[column].values, "x_other"):
             for wanted in {*STATES, "captured", "closed", "payed", "authorized", "finalized", "ended"}:
-                hint = str(transition_error(resource, "x_1", column, old, wanted).hint)
+                hint = str(transition_error(resource, LIVE, "x_1", column, old, wanted).hint)
                 assert f"UPDATE stripe_live.{resource.name} " not in hint, (old, wanted, hint)
 
 
 def test_values_other_than_text_are_shown_as_json() -> None:
     customer = load().resource["customer"]
-    error = transition_error(customer, "cus_1", "discount", None, {"coupon": "X", "n": [True, None]})
+    error = transition_error(customer, LIVE, "cus_1", "discount", None, {"coupon": "X", "n": [True, None]})
     assert """from NULL to '{"coupon":"X","n":[true,null]}'""" in error.message
     assert "UPDATE stripe_live.subscription SET discounts" in str(error.hint)
 
@@ -150,7 +152,7 @@ def test_a_value_with_one_wrong_letter_is_hinted_at_with_its_statement(resource:
         word, fields = str(item.value), {name: values[0] for name, values in item.conditions}
         for typo in (word[1:], word[:-1], "x" + word, word[:2] + "x" + word[3:], word[1::-1] + word[2:]):
             old = item.sources[0] if item.sources else "x_old"
-            error = transition_error(resource, "x_1", item.column, old, typo, fields)
+            error = transition_error(resource, LIVE, "x_1", item.column, old, typo, fields)
             expected = f"SET {item.column} = '{word}' WHERE id = 'x_1';"
             assert str(error.hint).endswith(expected), (typo, error.hint)
 
@@ -179,7 +181,9 @@ def test_whether_a_payment_is_taken_or_held_is_asked_before(
 
 def test_columns_that_a_transition_needs_are_named() -> None:
     fields = {"capture_method": "automatic_async"}
-    error = transition_error(INTENT, "pi_1", "status", "requires_confirmation", "requires_capture", fields)
+    error = transition_error(
+        INTENT, LIVE, "pi_1", "status", "requires_confirmation", "requires_capture", fields
+    )
     assert error.sqlstate == "55000"
     assert "'requires_capture' needs capture_method = 'manual'; it is 'automatic_async'." in str(error.detail)
     assert error.hint == "Set capture_method = 'manual' in the same UPDATE."
@@ -187,7 +191,7 @@ def test_columns_that_a_transition_needs_are_named() -> None:
 
 def test_a_held_payment_hints_at_how_to_take_it() -> None:
     fields = {"capture_method": "manual"}
-    error = transition_error(INTENT, "pi_1", "status", "requires_confirmation", "succeeded", fields)
+    error = transition_error(INTENT, LIVE, "pi_1", "status", "requires_confirmation", "succeeded", fields)
     assert error.hint is None
     assert "it can become 'canceled', 'requires_capture'." in str(error.detail)
     assert "'succeeded' can be reached from 'requires_capture'." in str(error.detail)
