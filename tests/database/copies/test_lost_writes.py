@@ -182,6 +182,8 @@ def test_a_commit_leaves_nothing_to_be_found(db: psycopg.Connection, stripe: Sim
     with db.transaction():
         db.execute("insert into stripe.customer (name) values ('Eve')")
     assert lost(db) == []
+    plan = "explain (costs off) select from stripe_live._lost_write"
+    assert not [line for line in column(db, plan) if "Stripe" in str(line)]  # it asks Stripe nothing
 
 
 def test_a_rollback_is_found_and_read_again(

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import InvalidResponseError, OptionError, PermissionDeniedError
+from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
-from stripe_fdw.fdw.planning.quals import Qual, SortKey
-from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.planning.quals import Qual
 from stripe_fdw.fdw.schema.import_schema import CHECK_TABLE
 from stripe_fdw.fdw.schema.options import read_api_key
 from stripe_fdw.fdw.tables.function_table import ReadTable
@@ -35,24 +35,10 @@ class CheckTable(ReadTable):
 
     name = CHECK_TABLE
 
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Prepare to give the row. The key is read, and Stripe asked, only where the query names it."""
+    def rows(self, quals: Sequence[Qual], named: Sequence[str], cost: RequestCost) -> Iterator[Row]:
+        """Yield the row. The key is read, and Stripe asked, only where the query names it."""
         asked = _OF_THE_KEY if WHOLE_ROW in named else _OF_THE_KEY.intersection(named)
-        cost = RequestCost()
-
-        def batches() -> Iterator[list[tuple[Any, ...]]]:
-            row = {**dict.fromkeys(_OF_THE_KEY), **self._of_session(), **self._of_key(asked, cost)}
-            yield [tuple(row[name] for name in columns)]
-
-        return Scan(batches(), cost)
+        yield {**dict.fromkeys(_OF_THE_KEY), **self._of_session(), **self._of_key(asked, cost)}
 
     def _of_session(self) -> dict[str, Any]:
         row: dict[str, Any] = {"version": __version__, "python": sys.prefix}

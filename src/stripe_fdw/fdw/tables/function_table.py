@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from stripe_fdw import sqlstates
 from stripe_fdw.errors import StripeFdwError, TableError
-from stripe_fdw.fdw.backend.hosting import Definitions
+from stripe_fdw.fdw.backend.hosting import Definitions, Row
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.durations import LEAST_SECONDS, ScanSeconds, TableSize
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
@@ -71,6 +71,41 @@ class FunctionTable:
         """Return none: one row needs no order."""
         return []
 
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
+    ) -> Lines:
+        """Return no lines: reading makes no request that is known before."""
+        return []
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+        named: Sequence[str] = (),
+    ) -> Scan:
+        """Prepare to give the rows, each when it is asked for."""
+        cost = RequestCost()
+        rows = self.rows(quals, named, cost)
+        return Scan(([tuple(row[name] for name in columns)] for row in rows), cost)
+
+    def rows(self, quals: Sequence[Qual], named: Sequence[str], cost: RequestCost) -> Iterator[Row]:
+        """Return the rows, each with every column; none here.
+
+        Args:
+            quals: conditions on the rows, which Postgres checks as well.
+            named: the columns that the query names, with ``expansions.WHOLE_ROW`` for all of them.
+            cost: counts the requests.
+        """
+        return iter(())
+
     def describe_write(self, change: PlannedChange) -> Lines:
         """Return no lines: the row itself holds the request."""
         return []
@@ -111,20 +146,7 @@ class FunctionTable:
 class ReadTable(FunctionTable):
     """A table that is only read."""
 
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-        named: Sequence[str] = (),
-    ) -> Lines:
-        """Return no lines."""
-        return []
-
-    def insert_row(
-        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
-    ) -> dict[str, Any] | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Refuse."""
         raise TableError(
             f'foreign table "{self.name}" is only read', sqlstate=sqlstates.FEATURE_NOT_SUPPORTED
@@ -152,15 +174,3 @@ class InsertedTable(FunctionTable):
     ) -> Lines:
         """Return EXPLAIN's line: there is no request."""
         return [("Stripe Request", "none: this table has no rows")]
-
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Return an empty scan."""
-        return Scan(iter(()), RequestCost())

@@ -4,20 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from stripe_fdw import sqlstates
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, TableError
+from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
-from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import copies_schema, read_api_key
 from stripe_fdw.fdw.tables.base import Lines
-from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
+from stripe_fdw.fdw.tables.call import ReadCall, plan_read_call, plan_write_call
 from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
 from stripe_fdw.suggestions import closest_names
 
@@ -42,39 +42,26 @@ class CallTable(FunctionTable):
         call = plan_read_call(quals, self._names)
         return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
 
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Prepare to send the request; the one row holds the call's arguments and the response."""
-        call, cost = plan_read_call(quals, self._names), RequestCost()
+    def rows(self, quals: Sequence[Qual], named: Sequence[str], cost: RequestCost) -> Iterator[Row]:
+        """Return the row, which holds the call's arguments and the response; plan its request at once."""
+        call = plan_read_call(quals, self._names)
         client = self._session.client(self._server, read_api_key(self._options))
+        return iter(()) if call is None else self._answer(call, client, cost)
 
-        def batches() -> Iterator[list[tuple[Any, ...]]]:
-            if call is None:
-                return
-            response = client.fetch(call.request, check=self._session.host.check_interrupts)
-            cost.add_response(response)
-            row = {
-                "params": "{}",
-                **call.arguments,
-                "idempotency_key": None,
-                "response": self._json(response.body),
-                "status": response.status,
-                "request_id": response.request_id,
-            }
-            yield [tuple(row[name] for name in columns)]
+    def _answer(self, call: ReadCall, client: Client, cost: RequestCost) -> Iterator[Row]:
+        """Yield the row with the response to a request."""
+        response = client.fetch(call.request, check=self._session.host.check_interrupts)
+        cost.add_response(response)
+        yield {
+            "params": "{}",
+            **call.arguments,
+            "idempotency_key": None,
+            "response": self._json(response.body),
+            "status": response.status,
+            "request_id": response.request_id,
+        }
 
-        return Scan(batches(), cost)
-
-    def insert_row(
-        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
-    ) -> dict[str, Any] | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Run an operation that writes; return the call's arguments and the response.
 
         Raises:
@@ -111,9 +98,7 @@ class InvalidationTable(InsertedTable):
     name = INVALIDATION_TABLE
     alternative = "SELECT stripe_sync.invalidate(...) invalidates cached answers."
 
-    def insert_row(
-        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
-    ) -> dict[str, Any] | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Make the cached answers of all backends about an object, or about a whole resource, stale.
 
         Raises:

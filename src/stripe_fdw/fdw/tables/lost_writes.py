@@ -1,19 +1,21 @@
 """The table of writes whose transaction did not commit: rolled back, or lost with its backend."""
 
+# ruff: noqa: ARG002 - the protocol ``tables.base.Table``; this table does not use every argument
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from stripe_fdw import sqlstates
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.cache.requester import RequestCost
-from stripe_fdw.fdw.planning.quals import Qual, SortKey
-from stripe_fdw.fdw.reading.scan import Scan
-from stripe_fdw.fdw.schema.import_schema import LOST_WRITE_TABLE
-from stripe_fdw.fdw.tables.function_table import InsertedTable
+from stripe_fdw.fdw.planning.quals import Qual
+from stripe_fdw.fdw.schema.import_schema import FUNCTION_TABLES, LOST_WRITE_TABLE
+from stripe_fdw.fdw.tables.function_table import FunctionTable
 from stripe_fdw.shared.write_journal import (
     NotedWrite,
     forget_lost_writes,
@@ -21,8 +23,10 @@ from stripe_fdw.shared.write_journal import (
     lost_writes,
 )
 
+_NO_WRITE: Final = dict.fromkeys(name for name, _ in FUNCTION_TABLES[LOST_WRITE_TABLE])
 
-class LostWriteTable(InsertedTable):
+
+class LostWriteTable(FunctionTable):
     """A row for each lost write, in the file of its transaction. An inserted row says which file to remove.
 
     Remove a file only when what it says is committed elsewhere: this is not undone by a rollback.
@@ -30,33 +34,16 @@ class LostWriteTable(InsertedTable):
 
     name = LOST_WRITE_TABLE
 
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Prepare to give the lost writes of this database to the API of the table's server."""
-        del quals, sortkeys, limit, fresh, named
+    def rows(self, quals: Sequence[Qual], named: Sequence[str], cost: RequestCost) -> Iterator[Row]:
+        """Yield the lost writes of this database to the API of the table's server."""
+        directory = self._directory()
+        for file, writes in lost_writes(directory) if directory is not None else ():
+            rows = [self._row(file, each) for each in writes if each.api_base == self._server.api_base]
+            # A file without any is given as well, so that it is removed.
+            yield from rows or [{**_NO_WRITE, "file": file}]
 
-        def batches() -> Iterator[list[tuple[Any, ...]]]:
-            directory = self._directory()
-            for file, writes in lost_writes(directory) if directory is not None else ():
-                rows = [self._row(file, each) for each in writes if each.api_base == self._server.api_base]
-                # A file without any is given as well, so that it is removed.
-                for row in rows or [dict.fromkeys(columns) | {"file": file}]:
-                    yield [tuple(row[name] for name in columns)]
-
-        return Scan(batches(), RequestCost())
-
-    def insert_row(
-        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
-    ) -> dict[str, Any] | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Remove a file. Raises ColumnError if none is named."""
-        del answered, cost
         directory, file = self._directory(), values.get("file")
         if file is None:
             raise ColumnError('column "file" must name a file', sqlstate=sqlstates.NOT_NULL_VIOLATION)

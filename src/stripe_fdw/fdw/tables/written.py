@@ -17,11 +17,11 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.encodings import has_all_of, lacking_codec
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
+from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
-from stripe_fdw.fdw.planning.quals import EQUAL, Qual, SortKey
-from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.planning.quals import EQUAL, Qual
 from stripe_fdw.fdw.schema.import_schema import ACCOUNT_TABLE, VIEW_WRITE_TABLE, WRITTEN_TABLE
 from stripe_fdw.fdw.schema.options import copies_schema, read_api_key
 from stripe_fdw.fdw.schema.table_names import TableNames
@@ -38,25 +38,12 @@ class WrittenTable(ReadTable):
 
     name = WRITTEN_TABLE
 
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Prepare to wait for the requests of the statement, and to give a row for each object."""
-
-        def batches() -> Iterator[list[tuple[Any, ...]]]:
-            for answer in self._session.writes.take_answers(copies_schema(self._options)):
-                # What another API says, such as a program on this machine, is not what this server's says.
-                if answer.options.api_base == self._server.api_base:
-                    row = self._row(answer)
-                    yield [tuple(row[name] for name in columns)]
-
-        return Scan(batches(), RequestCost())
+    def rows(self, quals: Sequence[Qual], named: Sequence[str], cost: RequestCost) -> Iterator[Row]:
+        """Wait for the requests of the statement, and yield a row for each object."""
+        for answer in self._session.writes.take_answers(copies_schema(self._options)):
+            # What another API says, such as a program on this machine, is not what this server's says.
+            if answer.options.api_base == self._server.api_base:
+                yield self._row(answer)
 
     def _row(self, answer: KeptAnswer) -> dict[str, Any]:
         as_text = self._session.host.renders_text
@@ -80,33 +67,20 @@ class AccountTable(ReadTable):
 
     name = ACCOUNT_TABLE
 
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Prepare to give the row. Its ``account_id`` is asked of Stripe only where the query names it."""
+    def rows(self, quals: Sequence[Qual], named: Sequence[str], cost: RequestCost) -> Iterator[Row]:
+        """Yield the row. Its ``account_id`` is asked of Stripe only where the query names it."""
         fingerprints = [qual.value for qual in quals if qual.column == "key" and qual.operator == EQUAL]
         is_asked = "account_id" in named or WHOLE_ROW in named
-
-        def batches() -> Iterator[list[tuple[Any, ...]]]:
-            client = self._client(fingerprints)
-            if client is None:
-                return
-            key, clients = client.options.key, self._session.clients
-            check = self._session.host.check_interrupts
-            row = {
-                "key": client.options.fingerprint(),
-                "livemode": self._text("_test_" not in key.reveal()),
-                "account_id": clients.account_id(client, check) if is_asked else None,
-            }
-            yield [tuple(row[name] for name in columns)]
-
-        return Scan(batches(), RequestCost())
+        client = self._client(fingerprints)
+        if client is None:
+            return
+        key, clients = client.options.key, self._session.clients
+        check = self._session.host.check_interrupts
+        yield {
+            "key": client.options.fingerprint(),
+            "livemode": self._text("_test_" not in key.reveal()),
+            "account_id": clients.account_id(client, check) if is_asked else None,
+        }
 
     def _client(self, fingerprints: Sequence[object]) -> Client | None:
         if fingerprints:
@@ -123,9 +97,7 @@ class ViewWriteTable(InsertedTable):
 
     name = VIEW_WRITE_TABLE
 
-    def insert_row(
-        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
-    ) -> dict[str, Any] | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Send the requests of the row; return it with the id of the object that Stripe answered with.
 
         Raises:
