@@ -169,6 +169,6 @@ class InvalidResponseError(StripeFdwError):
 
 
 class Interrupted(StripeFdwError):  # noqa: N818 - a signal, not a fault
-    """The query was cancelled or timed out, or its backend is being terminated."""
+    """The query was cancelled or timed out, its backend is terminated, or the command was interrupted."""
 
     default_sqlstate = sqlstates.QUERY_CANCELED

@@ -102,11 +102,11 @@ class _Output:
 def _main(
     arguments: tuple[str, ...], environment: dict[str, str], stdout: Connection, stderr: Connection
 ) -> None:
-    from stripe_fdw.cli import app
+    from stripe_fdw.__main__ import main
 
     os.dup2(stdout.fileno(), 1)
     os.dup2(stderr.fileno(), 2)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["stripe-fdw", *arguments]
-    app()
+    main()

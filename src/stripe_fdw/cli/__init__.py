@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import psycopg
 import typer
@@ -28,7 +27,7 @@ from stripe_fdw.cli import (
 )
 from stripe_fdw.cli.output import out, report, report_usage
 from stripe_fdw.database.errors import database_error
-from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.version import __version__
 
 _app = typer.Typer(
@@ -73,18 +72,25 @@ _app.command()(catalog.catalog)
 _app.command()(simulator.simulator)
 
 
+_INTERRUPTED: Final = 130  # the exit code
 # Typer may bundle its own copy of click, whose exceptions it does not export.
 _UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
-def app() -> None:
-    """Run a command.
+def app() -> int:
+    """Run a command, and return its exit code.
 
-    An error is one message, with exit code 1; of a command line that cannot be understood, with exit code 2.
-    An interrupt ends with exit code 130.
+    An error is one message, with exit code 1; of a command line that cannot be understood, with exit code 2;
+    of a command that says what became of it when it was interrupted, with exit code 130.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
     """
     try:
-        sys.exit(_app(standalone_mode=False) or 0)
+        code = int(_app(standalone_mode=False, prog_name="stripe-fdw") or 0)
+    except Interrupted as error:
+        report(error)
+        return _INTERRUPTED
     except StripeFdwError as error:
         report(error)
     except psycopg.Error as error:
@@ -95,8 +101,11 @@ def app() -> None:
         report(StripeFdwError(f"{error.filename}: {(error.strerror or 'error').lower()}"))
     except _UsageError as error:
         report_usage(error)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        report(StripeFdwError("interrupted"))
-        sys.exit(130)
-    sys.exit(1)
+        return int(error.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    else:
+        if code == _INTERRUPTED:  # Typer makes an exit of the interrupt
+            raise KeyboardInterrupt
+        return code
+    return 1

@@ -161,7 +161,7 @@ def _show_copies(connection: psycopg.Connection, simulator: str, environment: Ma
         list(install_copies(connection, Schemas(), _REFRESHED))
     out.print(f"\nLocal copies: stripe-fdw {' '.join(command)}\n", markup=False, style="bold")
     subprocess.run(
-        [sys.executable, "-c", "from stripe_fdw.cli import app; app()", *command],
+        [sys.executable, "-m", "stripe_fdw", *command],
         env={**os.environ, **environment},
         check=True,
     )

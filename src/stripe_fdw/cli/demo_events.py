@@ -158,7 +158,7 @@ def _command(*arguments: str, environment: Mapping[str, str], directory: Path) -
     file = directory / f"{arguments[0]}.log"
     with file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from stripe_fdw.cli import app; app()", *arguments],
+            [sys.executable, "-m", "stripe_fdw", *arguments],
             env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:

@@ -243,6 +243,7 @@ def test_an_interrupt_ends_it(check: Check, keys: SimulatorProcess, installed: s
     os.kill(command.pid, signal.SIGINT)
     with hang_guard(15):
         assert command.wait() == 130
+    assert command.stderr == "error: interrupted\n"
 
 
 def test_init_ends_with_what_is_wrong_and_asks_stripe_nothing_more(

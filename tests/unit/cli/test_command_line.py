@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -12,6 +17,7 @@ import typer.main
 from stripe_fdw.cli import _app
 from stripe_fdw.database.errors import database_error
 from support.commands import run_command
+from support.waiting import hang_guard
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -114,3 +120,27 @@ def test_the_hint_of_a_command_follows_that_of_the_database() -> None:
     assert error.message == "the database reported an error: first"
     assert error.detail == "second third"
     assert error.hint == "Run it again."
+
+
+@pytest.mark.parametrize("is_early", [True, False], ids=["while it imports", "while it works"])
+def test_an_interrupt_ends_with_one_line_and_its_exit_code(is_early: bool) -> None:
+    """Of the program itself: forks have imported the command line already."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"host=127.0.0.1 port={silent.getsockname()[1]} dbname=app"
+        shown = ["-X", "importtime"] if is_early else []
+        process = subprocess.Popen(
+            [sys.executable, *shown, "-m", "stripe_fdw", "status"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"DATABASE_URL": url},
+        )
+        assert process.stderr is not None
+        with process, hang_guard(30), ExitStack() as open_until_then:
+            if is_early:
+                while "stripe_fdw.catalog" not in process.stderr.readline():
+                    pass
+            else:
+                open_until_then.enter_context(silent.accept()[0])  # whose answer the command waits for
+            process.send_signal(signal.SIGINT)
+            lines = [line for line in process.stderr if not line.startswith("import time:")]
+    assert (process.returncode, lines) == (130, ["error: interrupted\n"])
