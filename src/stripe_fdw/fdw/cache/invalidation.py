@@ -2,8 +2,9 @@
 
 A cached answer carries the generation under which it was requested: the values of the counters on which it
 depends. It is fresh while they stay the same. Counters belong to an API and a connected account, not to a
-key: a change made with one key holds for all. Which keys are of one account is known to Stripe alone, so the
-accounts of an API share their counters, which makes too many answers stale, and never too few.
+key: a change made with one key holds for all. Not every key contains its account's id, and
+to invalidate takes no key: so the accounts of an API share their counters, which makes too many answers
+stale, and never too few.
 
 A write seldom changes one object: a subscription creates an invoice, whose payment changes the customer, the
 coupon and the balance, and each of these lies inside others. So a write makes all answers about the account
