@@ -106,6 +106,11 @@ class Client:
         return f"Client({self.options.api_base})"
 
     @property
+    def account_limit(self) -> float:
+        """The requests a second that the account allows: Stripe's limit, or what replaces it."""
+        return self._rate_limiter.account_limit
+
+    @property
     def background_rate(self) -> float:
         """The requests a second that the account allows to background work."""
         return self._rate_limiter.background_rate

@@ -94,13 +94,13 @@ class RateLimiter:
         background_share: float = BACKGROUND_SHARE,
     ) -> None:
         standard = TEST_LIMIT if "_test_" in key.reveal() else LIVE_LIMIT
-        self._account_limit = maximum or standard
-        self._endpoint_factor = max(1.0, self._account_limit / standard)
+        self.account_limit = maximum or standard
+        self._endpoint_factor = max(1.0, self.account_limit / standard)
         self._background_share = background_share
         self.budget: Budget | None = None  # of background requests on all machines
         self._memory: SharedMemory = shared_memory(directory)
         self._key_name, self._account_name = (
-            f"{identity} {api_base} {account or ''} {self._account_limit:g}"
+            f"{identity} {api_base} {account or ''} {self.account_limit:g}"
             for identity in (key.fingerprint(), account_identity(key))
         )
         self._accepted = Ratio(self._memory, f"accepted {key.fingerprint()} {api_base}".encode())
@@ -164,7 +164,7 @@ class RateLimiter:
     @property
     def background_rate(self) -> float:
         """The requests a second that the account allows to background work."""
-        return self._account_limit * self._background_share
+        return self.account_limit * self._background_share
 
     def _stage(self, name: str, *, background: bool) -> Stage:
         """Return the stage of an endpoint, or of the account for the name ""."""
@@ -175,7 +175,7 @@ class RateLimiter:
             with self._lock:
                 owner = self._account_name if account else self._key_name
                 cell = self._memory.cell(f"{owner} {name} {background}".encode())
-                limit = (endpoint_limit(name) * self._endpoint_factor) if name else self._account_limit
+                limit = (endpoint_limit(name) * self._endpoint_factor) if name else self.account_limit
                 stage = Stage(cell, limit * self._background_share if background else limit)
                 self._stages[key] = stage
         return stage

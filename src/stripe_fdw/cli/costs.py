@@ -1,9 +1,10 @@
-"""What reading a resource costs: said before it is refreshed or compared."""
+"""What reading resources costs: said before they are refreshed or compared."""
 
 from __future__ import annotations
 
 import psycopg
 
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.output import say
 from stripe_fdw.copies.lists import NotListedError, list_parent
@@ -26,3 +27,9 @@ def say_cost(resource: Resource, connection: psycopg.Connection, schemas: Schema
         )
         if count is not None:  # otherwise the parent has no copy, and reading fails
             say(f"{resource.name}: a request for each {parent.resource}, of which there are {count}")
+
+
+def say_limit(client: Client) -> None:
+    """Say how many requests a second are sent at most, and which setting changes that."""
+    share = f"{client.options.background_share:.0%} of the account's rate limit of {client.account_limit:g}"
+    say(f"at most {client.background_rate:g} requests a second: {share} (STRIPE_FDW_BACKGROUND_SHARE)")

@@ -17,7 +17,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.changes import ReadChanges, begin_events, read_changes
-from stripe_fdw.cli.costs import say_cost
+from stripe_fdw.cli.costs import say_cost, say_limit
 from stripe_fdw.cli.output import JsonOption, out, print_json, report, say
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.cli.refresh_outcomes import (
@@ -42,6 +42,10 @@ from stripe_fdw.errors import Interrupted, StripeFdwError
 
 _PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
 _REFETCH_SECONDS = 30.0  # in which doubtful objects are asked for again at the end
+_AGAIN = (
+    "What was committed stays. Run it again: lists go on where they were interrupted, and complete ones are"
+    " read anew."
+)
 _LOOK_SECONDS = 0.5  # between two looks at a refresh of another process
 
 
@@ -89,9 +93,9 @@ def refresh(
         if not work.failed and left.begin_at is not None:
             begin_events(copied, left.begin_at)
     except psycopg.Error as error:
-        raise database_error(
-            error, "What was committed stays. Run it again: it goes on where it stopped."
-        ) from None
+        raise database_error(error, _AGAIN) from None
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted", hint=f"{_AGAIN} stripe-fdw check names what is left.") from None
     if as_json:
         print_json([outcome.description() for outcome in outcomes])
     if work.failed:
@@ -144,6 +148,8 @@ class _Refresh:
             account = check_account(self._client, connection, self._schemas, self.check, asked)
             for server in servers_of_same_account(connection, self._schemas):
                 say(f"the key belongs to account {account}, which server {server} copies as well")
+
+        say_limit(self._client)
 
         def needs(resource: Resource) -> bool:
             return bool(resource.parents) or any(item.required for item in resource.filters)

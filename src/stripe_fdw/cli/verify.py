@@ -11,7 +11,7 @@ import typer
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
-from stripe_fdw.cli.costs import say_cost
+from stripe_fdw.cli.costs import say_cost, say_limit
 from stripe_fdw.cli.output import JsonOption, err, out, print_json, report
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
@@ -61,6 +61,7 @@ def verify(
             resources = _resources(connection, schemas, resource or [])
             check_copies(connection, schemas, resources)
             account = check_account(client, connection, schemas, lambda: None)
+            say_limit(client)
             with closing(share_background(client, url, account)), err.status("comparing") as status:
 
                 def progress(name: str, objects: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -291,6 +293,25 @@ def test_sigterm_ends_after_the_page_and_the_next_worker_goes_on(
     assert value(db, "select count(*) from stripe.customer") == LISTED
     # Nothing that was committed is read again.
     assert value(db, "select objects from stripe_sync.run") == LISTED
+
+
+def test_an_interrupted_refresh_says_that_the_next_one_goes_on(
+    db: psycopg.Connection, environment: dict[str, str], stripe: SimulatorProcess
+) -> None:
+    with slow(stripe, 300):
+        first = Command("refresh", "customer", environment=environment)
+        wait_until(lambda: under_way(db), "the first page")
+        os.kill(first.pid, signal.SIGINT)
+        lines = finished(first, 130).splitlines()
+    assert lines[-2] == "error: interrupted"
+    assert "Run it again: lists go on where they were interrupted" in lines[-1]
+    seen = value(db, "select objects from stripe_sync.run")
+    assert 0 < seen < LISTED
+    assert value(db, "select state from stripe_sync.status where resource = 'customer'") == "interrupted"
+    limited = {**environment, "STRIPE_FDW_BACKGROUND_SHARE": "0.25"}
+    output = finished(Command("refresh", "customer", environment=limited))
+    assert f"customer: {LISTED} objects in " in output
+    assert "at most 2500 requests a second: 25% of the account's rate limit of 10000" in output
 
 
 def test_kill_worker_then_refresh_again(
