@@ -22,6 +22,7 @@ from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, WRAPPERS, column, count, failing, one, rows, said
 from support.simulators import Simulators
+from support.waiting import hang_guard
 
 EU_KEY = KEY + "ofTheSecondAccount"
 Command = Callable[..., Result]
@@ -406,6 +407,55 @@ def test_it_is_refused_where_it_could_not_be_completed(
 
 @ONE_HOST
 @pytest.mark.usefixtures("installed")
+def test_what_changes_while_it_asks_is_not_removed_unseen(
+    db: psycopg.Connection, dsn: str, command: Command, home: SimulatorProcess
+) -> None:
+    present = column(db, OBJECTS)
+
+    def rotate() -> None:
+        assert command("webhook", "rotate", "http://127.0.0.1:9/webhooks/stripe").exit_code == 0
+
+    home.control("DELETE", "/requests")
+    code, shown = answering("y", dsn, home, rotate)
+    assert code == 1
+    assert "error: what is to be removed has changed since it was shown" in shown
+    assert (column(db, OBJECTS), endpoints(home)) == (present, [])
+    made = column(db, "select endpoint from stripe_sync.webhook_secret where server = 'stripe'")
+    assert answering("y", dsn, home)[0] == 0
+    assert set(endpoints(home)) == {f"/v1/webhook_endpoints/{endpoint}" for endpoint in made}
+    assert len(made) == 2
+
+
+@ONE_HOST
+@pytest.mark.usefixtures("installed")
+def test_without_a_terminal_it_shows_what_would_go_and_removes_nothing(
+    db: psycopg.Connection, command: Command
+) -> None:
+    db.execute('create view "app\nSchema stripe is kept." as select id from stripe.customer')
+    present = column(db, OBJECTS)
+    result = command("uninstall", "--cascade")
+    assert "--yes removes without asking" in str(refusal(result).hint)
+    lines = result.stderr.splitlines()
+    assert "  schema stripe_live" in lines
+    assert '  your own view public."app Schema stripe is kept."' in lines
+    assert column(db, OBJECTS) == present
+
+
+@ONE_HOST
+@pytest.mark.usefixtures("installed")
+def test_a_server_of_another_program_that_multicorn2_serves_stays(
+    db: psycopg.Connection, command: Command
+) -> None:
+    db.execute(
+        "drop extension stripe_fdw cascade; create foreign data wrapper multicorn;"
+        " create server stripe foreign data wrapper multicorn options (wrapper 'another.Wrapper')"
+    )
+    assert command("uninstall", "--yes").exit_code == 0
+    assert column(db, "select srvname from pg_foreign_server") == ["stripe"]
+
+
+@ONE_HOST
+@pytest.mark.usefixtures("installed")
 def test_on_a_terminal_it_shows_what_goes_and_asks(
     db: psycopg.Connection, dsn: str, before: list[object], home: SimulatorProcess
 ) -> None:
@@ -424,22 +474,30 @@ def test_on_a_terminal_it_shows_what_goes_and_asks(
     assert column(db, OBJECTS) == before
 
 
-def answering(answer: str, dsn: str, simulator: SimulatorProcess) -> tuple[int, str]:
-    """Run it on a terminal; return its exit code and what it has shown."""
+def answering(
+    answer: str, dsn: str, simulator: SimulatorProcess, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[int, str]:
+    """Run it on a terminal, ``meanwhile`` before the answer; return its exit code and what it has shown."""
     terminal, its_end = pty.openpty()
-    os.write(terminal, f"{answer}\n".encode())
-    done = subprocess.run(
+    process = subprocess.Popen(
         [Path(sys.executable).with_name("stripe-fdw"), "uninstall"],
         env={"DATABASE_URL": dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": simulator.url},
         stdin=its_end,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=60,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
     )
+    with process, hang_guard(60):
+        assert process.stdout is not None
+        shown = b""
+        while not shown.endswith(b"[y/N]: ") and (more := process.stdout.read(1)):
+            shown += more
+        meanwhile()
+        os.write(terminal, f"{answer}\n".encode())
+        shown += process.stdout.read()
     os.close(terminal)
     os.close(its_end)
-    return done.returncode, done.stdout + done.stderr
+    return process.returncode, shown.decode()
 
 
 def test_an_owner_without_superuser_leaves_the_extension_of_a_superuser(

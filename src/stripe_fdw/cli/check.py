@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,23 +10,20 @@ from typing import Annotated, Final
 
 import psycopg
 import typer
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.status import Status as ShownStatus
 
 from stripe_fdw.checks.finding import Finding, Status
 from stripe_fdw.checks.run import run_checks
 from stripe_fdw.checks.subject import Subject
 from stripe_fdw.cli.account import database_url
-from stripe_fdw.cli.output import JsonOption, err, out, print_json, report, say
+from stripe_fdw.cli.output import JsonOption, err, one_line, out, print_json, report, say
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import database_error
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import find_server, visible_servers
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.redaction import redact
 
-_CONNECT_SECONDS: Final = 10
 _LINE_SECONDS: Final = 10.0  # between two lines about permissions, where standard error is no terminal
 _BOUNDS: Final = "set statement_timeout = '10s'; set lock_timeout = '2s'"  # of what finds the servers
 _NOT_CHECKED: Final = 2  # the exit code
@@ -45,7 +41,7 @@ def check(
     The exit code is 1 if there is a problem, and 2 if nothing could be checked.
     """
     findings: list[Finding] = []
-    with _or_not_checked(), open_session(_bounded(database_url())) as connection:
+    with _or_not_checked(), open_session(database_url()) as connection:
         connection.execute(_BOUNDS.encode())
         subjects = [Subject(connection, schemas) for schemas in _chosen(connection, server)]
         with _shown_permissions() as progress:
@@ -77,14 +73,9 @@ def _chosen(connection: psycopg.Connection, name: str | None) -> list[Schemas]:
 def finding_lines(finding: Finding, *, with_server: bool) -> Iterator[str]:
     """Yield a finding as text, and below it what mends it."""
     name = f"{finding.server}.{finding.name}" if with_server and finding.server else finding.name
-    yield _one_line(f"{finding.status:<8} {name}: {finding.message}")
+    yield one_line(f"{finding.status:<8} {name}: {finding.message}")
     if finding.fix:
-        yield _one_line(f"fix:     {finding.fix}")
-
-
-def _one_line(text: str) -> str:
-    """Return a text so that names of roles, or what Stripe says, cannot make lines of their own."""
-    return "".join(character if character.isprintable() else " " for character in redact(text))
+        yield one_line(f"fix:     {finding.fix}")
 
 
 def summary(findings: Iterable[Finding]) -> str:
@@ -135,10 +126,3 @@ def _or_not_checked() -> Iterator[None]:
     else:
         return
     raise typer.Exit(_NOT_CHECKED)
-
-
-def _bounded(url: str) -> str:
-    """Return a connection string with a bound of the time to connect, unless it has one already."""
-    if "connect_timeout" in conninfo_to_dict(url) or "PGCONNECT_TIMEOUT" in os.environ:
-        return url
-    return make_conninfo(url, connect_timeout=_CONNECT_SECONDS)

@@ -24,7 +24,7 @@ from stripe_fdw.database.key_check import CheckedKey, RefusedKeyError, check_key
 from stripe_fdw.database.queries import catalog_names
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import choose_names, installed_servers
-from stripe_fdw.database.session import CLIENT_ENCODING, open_session
+from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import OptionError
 from stripe_fdw.settings import settings
 
@@ -85,7 +85,7 @@ def init(
     checked: list[CheckedKey] = []
     lacks_mapping = False
     try:
-        with psycopg.connect(url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection:
+        with open_session(url) as connection:
             with catalog_names(connection):
                 schemas = choose_names(connection, server, schema)
                 others = [item for item in installed_servers(connection) if item != schemas]

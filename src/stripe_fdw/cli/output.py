@@ -32,6 +32,11 @@ def say(line: str) -> None:
     err.print(redact(line), markup=False)
 
 
+def one_line(text: str) -> str:
+    """Return a text so that names of roles, or what Stripe says, cannot make lines of their own."""
+    return "".join(character if character.isprintable() else " " for character in redact(text))
+
+
 def print_json(value: Any) -> None:
     """Print a value to standard output as JSON, with all that looks like a key masked."""
     typer.echo(redact(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()))

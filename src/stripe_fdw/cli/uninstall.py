@@ -10,10 +10,11 @@ import psycopg
 import typer
 
 from stripe_fdw.cli.account import client_of, database_url, open_database
-from stripe_fdw.cli.output import out, say
+from stripe_fdw.cli.output import one_line, out, say
 from stripe_fdw.counts import counted
 from stripe_fdw.database.dependents import Dependent
-from stripe_fdw.database.installed_parts import InstalledParts, installed_parts
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.installed_parts import InstalledParts, installed_parts, plain_tables
 from stripe_fdw.database.queries import catalog_names
 from stripe_fdw.database.uninstall import (
     check_removal,
@@ -46,21 +47,36 @@ def uninstall(
         with connection.transaction(), catalog_names(connection):
             parts = installed_parts(connection, server)
             if not parts:
-                out.print(_nothing(connection, server), markup=False)
+                out.print(one_line(_nothing(connection, server)), markup=False)
                 return
             dependents = check_removal(connection, parts, keep_copies=keep_copies, cascade=cascade)
-            endpoints = list(_endpoints(connection, parts))
+            shown = _Removal(connection, parts, dependents, keep_copies=keep_copies)
         if not yes:
-            _confirm(connection, parts, kept_by(parts, keep_copies=keep_copies), dependents, endpoints)
-        changes = uninstall_from(connection, server, keep_copies=keep_copies, cascade=cascade)
+            _confirm(shown)
+        removed = shown
+
+        def look_again(parts: InstalledParts, dependents: list[Dependent]) -> None:
+            nonlocal removed
+            if plain_tables(connection, "webhook_secret"):  # no endpoint is made or replaced from here on
+                connection.execute("lock table stripe_sync.webhook_secret in share mode")
+            removed = _Removal(connection, parts, dependents, keep_copies=keep_copies)
+            if not yes and removed.lines != shown.lines:
+                raise InstallError(
+                    "what is to be removed has changed since it was shown",
+                    hint="Nothing was changed. Run it again, which shows it anew.",
+                )
+
+        changes = uninstall_from(
+            connection, server, keep_copies=keep_copies, cascade=cascade, before=look_again
+        )
         try:
             for line in changes:
-                out.print(line, markup=False)
+                out.print(one_line(line), markup=False)
             if server is None:
                 for statement in settings_left(connection):
-                    say(f"a setting is left: {statement}")
+                    say(one_line(f"a setting is left: {statement}"))
         finally:  # the database has no record of them any more
-            _delete(endpoints)
+            _delete(removed.endpoints)
 
 
 def _nothing(connection: psycopg.Connection, server: str | None) -> str:
@@ -83,33 +99,45 @@ def _endpoints(connection: psycopg.Connection, parts: InstalledParts) -> Iterato
         yield from endpoint_removals(connection, item, client, reason)
 
 
-def _confirm(
-    connection: psycopg.Connection,
-    parts: InstalledParts,
-    kept: tuple[str, ...],
-    dependents: list[Dependent],
-    endpoints: list[EndpointRemoval],
-) -> None:
+class _Removal:
+    """What is removed, as it is shown."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        parts: InstalledParts,
+        dependents: list[Dependent],
+        *,
+        keep_copies: bool,
+    ) -> None:
+        """Look up the endpoints; the rest is given."""
+        self.endpoints = list(_endpoints(connection, parts))
+        kept = kept_by(parts, keep_copies=keep_copies)
+        lines = [f"From database {connection.info.dbname} are removed:"]
+        lines += [f"  schema {name}" for name in parts.schemas if name not in kept]
+        if parts.foreign_servers:
+            mappings = counted(parts.mappings, "user mapping")
+            lines.append(f"  server {', '.join(parts.foreign_servers)} with {mappings}")
+        if parts.extension is not None and parts.extension.is_own:
+            lines.append(f"  extension {parts.extension.name}")
+        lines += [f"  your own {item.description}" for item in dependents]
+        lines += [
+            f"  webhook endpoint {item.id} at Stripe" if item.client else f"  {item.left}"
+            for item in self.endpoints
+        ]
+        lines += [f"Schema {name} is kept." for name in kept]
+        self.lines = [one_line(line) for line in lines]
+
+
+def _confirm(removal: _Removal) -> None:
     """Ask on a terminal. Raises OptionError if there is none, Abort if the answer is not yes."""
+    for line in removal.lines:
+        say(line)
     if not sys.stdin.isatty():
         raise OptionError(
             "uninstall asks before it removes anything, and there is no terminal",
-            hint="--yes removes without asking.",
+            hint="Nothing was changed. --yes removes without asking.",
         )
-    say(f"From database {connection.info.dbname} are removed:")
-    for name in parts.schemas:
-        if name not in kept:
-            say(f"  schema {name}")
-    if parts.foreign_servers:
-        say(f"  server {', '.join(parts.foreign_servers)} with {counted(parts.mappings, 'user mapping')}")
-    if parts.extension is not None and parts.extension.is_own:
-        say(f"  extension {parts.extension.name}")
-    for item in dependents:
-        say(f"  your own {item.description}")
-    for endpoint in endpoints:
-        say(f"  webhook endpoint {endpoint.id} at Stripe" if endpoint.client else f"  {endpoint.left}")
-    for name in kept:
-        say(f"Schema {name} is kept.")
     typer.confirm("Remove all of this?", abort=True, err=True)
 
 
@@ -124,10 +152,10 @@ def _delete(endpoints: list[EndpointRemoval]) -> None:
         while pending:
             endpoint = pending[0]
             try:
-                say(endpoint.delete() or endpoint.left)
+                say(one_line(endpoint.delete() or endpoint.left))
             except StripeFdwError as error:
                 failed += 1
-                say(f"{endpoint.id}: not deleted: {error.message}. {endpoint.command}")
+                say(one_line(f"{endpoint.id}: not deleted: {error.message}. {endpoint.command}"))
             pending.pop(0)
     finally:
         for endpoint in pending:  # after Ctrl-C

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 import psycopg
 from psycopg import sql
@@ -16,7 +16,7 @@ from stripe_fdw.database.foreign_tables import install_tables
 from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import catalog_names, options_clause, single_value
 from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
-from stripe_fdw.database.servers import register_server
+from stripe_fdw.database.servers import MULTICORN2_CLASS, register_server
 from stripe_fdw.database.sql_scripts import run_scripts
 from stripe_fdw.database.user_mapping import install_user_mapping
 from stripe_fdw.errors import OptionError
@@ -25,7 +25,6 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 HostName = Literal["bundled", "multicorn2"]
 _WRAPPERS: Mapping[str, str] = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
-_MULTICORN2_CLASS: Final = "stripe_fdw.StripeForeignDataWrapper"
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _install_server(connection: psycopg.Connection, plan: InstallPlan) -> Iterat
     ).fetchone()
     options = dict(plan.server_options)
     if plan.host == "multicorn2":
-        options["wrapper"] = _MULTICORN2_CLASS
+        options["wrapper"] = MULTICORN2_CLASS
     if row is None:
         connection.execute(
             sql.SQL("create server {} foreign data wrapper {} {}").format(
@@ -172,7 +171,7 @@ def _hint_of_wrapper(present_wrapper: str, options: Mapping[str, str]) -> str:
     other = "Install another server beside it: --server NAME --schema NAME."
     if present_wrapper == "stripe_fdw":
         return f"To bring it up to date: --host bundled. {other}"
-    if options.get("wrapper") == _MULTICORN2_CLASS:
+    if options.get("wrapper") == MULTICORN2_CLASS:
         return f"To bring it up to date: --host multicorn2. {other}"
     return other
 

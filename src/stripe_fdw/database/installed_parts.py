@@ -13,12 +13,11 @@ from stripe_fdw.catalog.comments import LOCAL_COPIES
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
-from stripe_fdw.database.servers import installed_servers
+from stripe_fdw.database.servers import IS_OF_THIS_PACKAGE, installed_servers
 
 JOBS_SCHEMA: Final = "stripe_jobs"  # of the queue, for all servers
 KEPT: Final = "Kept by stripe-fdw uninstall --keep-copies"
 """The comment on schemas of copies and of their views that are left; sql/servers knows it as well."""
-_EXTENSIONS: Final = ("stripe_fdw", "multicorn")
 # Schemas of copies and of foreign tables, which are known by what they hold where stripe_sync.server is gone.
 _LEFT: Final = """
     select left(nspname, -5)
@@ -92,12 +91,12 @@ def installed_parts(connection: psycopg.Connection, server: str | None = None) -
         if item.copies not in present:
             present.discard(item.views)  # the user's: ours has views of the copies
     kept = kept_schemas(connection)
-    foreign = connection.execute(
-        "select srvname, (select count(*) from pg_user_mappings u where u.srvid = s.oid)"
+    query = (
+        "select srvname, (select count(*) from pg_user_mappings u where u.srvid = s.oid)"  # noqa: S608 - a constant
         " from pg_foreign_server s join pg_foreign_data_wrapper w on w.oid = srvfdw"
-        " where srvname = any (%s) and fdwname = any (%s) order by srvname",
-        ([item.server for item in servers], list(_EXTENSIONS)),
-    ).fetchall()
+        f" where srvname = any (%s) and {IS_OF_THIS_PACKAGE} order by srvname"
+    )
+    foreign = connection.execute(query.encode(), ([item.server for item in servers],)).fetchall()
     return InstalledParts(
         tuple(servers),
         tuple(name for name in wanted if name in present and name not in kept),

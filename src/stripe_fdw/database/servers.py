@@ -15,6 +15,9 @@ from stripe_fdw.database.sql_scripts import run_scripts
 from stripe_fdw.errors import OptionError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
+MULTICORN2_CLASS: Final = "stripe_fdw.StripeForeignDataWrapper"
+IS_OF_THIS_PACKAGE: Final = f"(fdwname = 'stripe_fdw' or srvoptions && array['wrapper={MULTICORN2_CLASS}'])"
+"""The condition of foreign servers that run this package: Multicorn2 serves other programs as well."""
 _MAX_BYTES: Final = 63  # of a name in Postgres
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _TAKEN: Final = frozenset({SYNC_SCHEMA, "stripe_jobs", "public", "information_schema"})
@@ -64,14 +67,13 @@ def visible_servers(connection: psycopg.Connection) -> list[Schemas]:
         with connection.transaction():
             return installed_servers(connection)
     except psycopg.errors.InsufficientPrivilege:
-        rows = connection.execute(
-            "select distinct srvname, left(nspname, -5) from pg_foreign_table"
+        query = (
+            "select distinct srvname, left(nspname, -5) from pg_foreign_table"  # noqa: S608 - a constant
             " join pg_class c on c.oid = ftrelid join pg_namespace n on n.oid = relnamespace"
             " join pg_foreign_server s on s.oid = ftserver join pg_foreign_data_wrapper w on w.oid = srvfdw"
-            " where nspname like '%%\\_live' and (fdwname = 'stripe_fdw' or srvoptions && %s) order by 1, 2",
-            (["wrapper=stripe_fdw.StripeForeignDataWrapper"],),
-        ).fetchall()
-        return [Schemas(server, views) for server, views in rows]
+            f" where nspname like '%\\_live' and {IS_OF_THIS_PACKAGE} order by 1, 2"
+        )
+        return [Schemas(server, views) for server, views in connection.execute(query.encode())]
 
 
 def find_server(connection: psycopg.Connection, name: str | None = None) -> Schemas:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import psycopg
@@ -60,6 +60,7 @@ def uninstall_from(
     *,
     keep_copies: bool = False,
     cascade: bool = False,
+    before: Callable[[InstalledParts, list[Dependent]], object] = lambda _parts, _dependents: None,
 ) -> list[str]:
     """Remove what installations have made, or what belongs to one server, in one transaction.
 
@@ -68,6 +69,8 @@ def uninstall_from(
         server: the name of a server, or of its schema; None for everything.
         keep_copies: leave the tables of copies and their views, which cannot be written any more.
         cascade: drop objects of the user that depend on it as well.
+        before: is called in the transaction with what is removed, and with what ``cascade`` drops of the
+            user's. What it raises leaves everything as it is.
 
     Returns:
         One line for each change; empty where nothing is installed.
@@ -82,7 +85,7 @@ def uninstall_from(
             for lock in ("stripe-fdw init", "stripe-fdw copies"):
                 connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (lock,))
             parts = installed_parts(connection, server)
-            check_removal(connection, parts, keep_copies=keep_copies, cascade=cascade)
+            before(parts, check_removal(connection, parts, keep_copies=keep_copies, cascade=cascade))
             return list(_steps(connection, parts, server, keep_copies=keep_copies, cascade=cascade))
         except psycopg.errors.LockNotAvailable:
             raise InstallError(
