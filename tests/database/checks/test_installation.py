@@ -239,11 +239,11 @@ def test_an_interrupt_ends_it(check: Check, keys: SimulatorProcess, installed: s
     keys.control("POST", "/faults", {"kind": "hang", "path": "/v1/account", "seconds": 60})
     command = Command("check", environment={"DATABASE_URL": installed})
     wait_until(lambda: "shared_folder:" in command.stdout)
-    wait_until(lambda: keys.requests() != [])
+    wait_until(lambda: [request["path"] for request in keys.requests()] == ["/v1/account"])
     os.kill(command.pid, signal.SIGINT)
     with hang_guard(15):
-        assert command.wait() == 130
-    assert command.stderr == "error: interrupted\n"
+        code = command.wait()
+    assert (code, command.stderr) == (130, "error: interrupted\n"), command.stdout
 
 
 def test_init_ends_with_what_is_wrong_and_asks_stripe_nothing_more(
