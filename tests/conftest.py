@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import platform
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,10 @@ LONG = {
     "tests/database/test_uninstall.py", "tests/database/writing/test_crashes.py",
 }  # fmt: skip
 HOST = re.compile(r"[\[-](bundled|multicorn2)[-\]]")  # among a test's parameters
+
+
+# Where a shell starts the tests in the background, SIGINT is ignored, and so by the processes they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
