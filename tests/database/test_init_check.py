@@ -22,6 +22,7 @@ from support.simulators import Simulators
 WRONG = "sk_test_4eC39HqLyjWDarjtT1zdp7dcwrongkey"
 RESTRICTED = "rk_test_4eC39HqLyjWDarjtT1zdp7dcrestricted"
 Init = Callable[..., Result]
+ONE_HOST = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,34 @@ def test_a_restricted_key_that_may_not_read_its_account_is_accepted(
     result = init(key=RESTRICTED)
     assert result.exit_code == 0, result.exception
     assert "Stripe accepts the key, which may not read its own account" in result.output
+
+
+@ONE_HOST
+def test_a_mapping_that_names_the_place_of_the_key_keeps_it(dsn: str, init: Init) -> None:
+    options = "select umoptions from pg_user_mappings where srvname = 'stripe'"
+    for arguments in (["--api-key-file", "/run/secrets/stripe"], ["--api-key-env", "KEY"]):
+        assert init("--no-check", *arguments).exit_code == 0
+        again = init("--no-check")
+        assert again.exit_code == 0
+        assert "the key in STRIPE_API_KEY is not stored" in again.stderr
+        with psycopg.connect(dsn) as connection:
+            name, place = arguments[0].removeprefix("--").replace("-", "_"), arguments[1]
+            assert connection.execute(options).fetchall() == [([f"{name}={place}"],)]
+    with psycopg.connect(dsn) as connection:
+        connection.execute("drop user mapping for current_user server stripe")
+    assert "user mapping of postgres on server stripe: api_key" in init("--no-check").stdout
+
+
+@ONE_HOST
+def test_without_foreign_tables_there_is_no_schema_for_them(dsn: str, init: Init) -> None:
+    first = init("--without-live", "--copies", "customer")
+    assert first.exit_code == 0, first.output
+    assert "stripe_live" not in first.output
+    with psycopg.connect(dsn) as connection:
+        schemas = connection.execute(
+            "select nspname from pg_namespace where nspname like 'stripe%' order by 1"
+        )
+        assert [name for (name,) in schemas] == ["stripe", "stripe_copy", "stripe_sync"]
+        connection.execute("insert into stripe_copy.customer (id, _account, _raw) values ('cus_1', '', '{}')")
+        assert connection.execute("select id from stripe.customer").fetchall() == [("cus_1",)]
+    assert init("--without-live").stdout == "nothing to do\n"

@@ -50,7 +50,10 @@ def check_user_mapping(subject: Subject) -> Iterator[Finding]:
     message = f"role {role} has none on server {name}, and so no API key"
     if not subject.may_make_mapping:
         message += f"; it has no USAGE on the server either, so that its owner, role {server.owner}, makes it"
-    yield problem("user_mapping", message, _create(subject, role))
+    fix = _create(subject, role)
+    if role == server.owner:
+        fix += f" -- or: {subject.schemas.key_variable}=rk_... {subject.init()}"
+    yield problem("user_mapping", message, fix)
 
 
 def check_other_roles(subject: Subject) -> Iterator[Finding]:

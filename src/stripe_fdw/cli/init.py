@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ from stripe_fdw.database.queries import catalog_names
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import choose_names, installed_servers
 from stripe_fdw.database.session import open_session
+from stripe_fdw.database.user_mapping import place_of_key
 from stripe_fdw.errors import OptionError
 from stripe_fdw.settings import settings
 
@@ -83,14 +85,15 @@ def init(
         raise OptionError("--api-key-file and --api-key-env cannot be used together")
     changes: list[str] = []
     checked: list[CheckedKey] = []
-    lacks_mapping = False
+    lacks_mapping, kept_place = False, None
     try:
         with open_session(url) as connection:
             with catalog_names(connection):
                 schemas = choose_names(connection, server, schema)
                 others = [item for item in installed_servers(connection) if item != schemas]
             if not mapping and (key := env.key_of(schemas.key_variable)):
-                mapping = {"api_key": key}
+                kept_place = place_of_key(connection, server)
+                mapping = {} if kept_place else {"api_key": key}
             plan = InstallPlan(host, server, options, mapping, live=not without_live, schema=schemas.views)
 
             def install() -> None:
@@ -111,16 +114,8 @@ def init(
     if not as_json:
         for line in changes or ["nothing to do"]:
             out.print(line, markup=False)
-    for other in others:
-        say(f"server {other.server} is brought up to date by its own: stripe-fdw init{other.option}")
-    if plan.live:
-        say(f"requests of server {server} go to {plan.api_base}")
-    for checked_key in checked:
-        say(
-            f"Stripe accepts the key, of account {checked_key.account}"
-            if checked_key.account
-            else "Stripe accepts the key, which may not read its own account"
-        )
+    for line in _remarks(plan, others, kept_place, checked):
+        say(line)
     findings: list[Finding] | None = None
     if not no_check:
         findings = _say_findings(url, schemas, checked[0] if checked else None)
@@ -138,6 +133,27 @@ def init(
                 "account": checked[0].account if checked else None,
                 "checks": None if findings is None else [asdict(finding) for finding in findings],
             }
+        )
+
+
+def _remarks(
+    plan: InstallPlan, others: list[Schemas], kept_place: str | None, checked: list[CheckedKey]
+) -> Iterator[str]:
+    """Yield what is said beside the changes; ``kept_place`` is the option that was kept in place of a key."""
+    for other in others:
+        yield f"server {other.server} is brought up to date by its own: stripe-fdw init{other.option}"
+    if plan.live:
+        yield f"requests of server {plan.server} go to {plan.api_base}"
+    if kept_place:
+        yield (
+            f"the user mapping keeps its {kept_place}: the key in {plan.schemas.key_variable} is not stored;"
+            " DROP USER MAPPING first, to have it stored"
+        )
+    for key in checked:
+        yield (
+            f"Stripe accepts the key, of account {key.account}"
+            if key.account
+            else "Stripe accepts the key, which may not read its own account"
         )
 
 

@@ -47,7 +47,7 @@ def report_usage(error: Any) -> None:
 
     ``error`` is a click.ClickException.
     """
-    message = str(error.format_message()).rstrip(".")
+    message = str(error.format_message()).rstrip(".").replace(": Value error, ", ": ")  # of pydantic
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":  # whose message is the help
         typer.echo(message, err=True)

@@ -84,9 +84,10 @@ def _steps(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
         server=plan.server if plan.live else None,
         wrapper=_WRAPPERS[plan.host] if plan.live else None,
     )
-    yield from _install_schemas(connection, plan.schemas)
+    yield from _install_schema(connection, SYNC_SCHEMA)
     register_server(connection, plan.schemas)
     if plan.live:
+        yield from _install_schema(connection, plan.schemas.live)
         yield from _install_extension(connection, plan)
         yield from _install_server(connection, plan)
         if plan.mapping:
@@ -99,11 +100,10 @@ def _steps(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
             run_scripts(connection, plan.host, variables=names)
 
 
-def _install_schemas(connection: psycopg.Connection, schemas: Schemas) -> Iterator[str]:
-    for name in (SYNC_SCHEMA, schemas.live):
-        if not single_value(connection, "select 1 from pg_namespace where nspname = %s", name):
-            connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
-            yield f"created schema {name}"
+def _install_schema(connection: psycopg.Connection, name: str) -> Iterator[str]:
+    if not single_value(connection, "select 1 from pg_namespace where nspname = %s", name):
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
+        yield f"created schema {name}"
 
 
 def _install_extension(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:

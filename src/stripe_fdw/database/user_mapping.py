@@ -43,6 +43,18 @@ exception when query_canceled or assert_failure or others then
 end $$"""  # noqa: S608 - of a constant
 
 
+def place_of_key(connection: psycopg.Connection, server: str) -> str | None:
+    """Return the option by which the current role's mapping names a place of the key; None if none does."""
+    place = single_value(
+        connection,
+        "select split_part(option, '=', 1) from pg_user_mappings cross join unnest(umoptions) option"
+        " where srvname = %s and usename = current_user"
+        " and split_part(option, '=', 1) in ('api_key_file', 'api_key_env')",
+        server,
+    )
+    return None if place is None else str(place)
+
+
 def install_user_mapping(
     connection: psycopg.Connection, server: str, mapping: Mapping[str, str]
 ) -> Iterator[str]:

@@ -145,12 +145,15 @@ def test_a_clock_that_differs_is_told(check: Check, keys: SimulatorProcess) -> N
         assert ("ahead of" if seconds > 0 else "behind") in found["clock"][1]
 
 
-def test_a_missing_user_mapping_is_a_problem(check: Check, db: psycopg.Connection) -> None:
+def test_a_missing_user_mapping_is_a_problem(
+    check: Check, db: psycopg.Connection, keys: SimulatorProcess
+) -> None:
     with unmapped(db):
         found = check()
     assert (found.code, found.bad) == (1, {"user_mapping": "problem", "key": "warning"})
     assert found["user_mapping"][2] == (
         "create user mapping for postgres server stripe options (api_key_file '/path/on/the/database/host');"
+        f" -- or: STRIPE_API_KEY=rk_... stripe-fdw init --option api_base={keys.url}"
     )
 
 

@@ -122,6 +122,13 @@ def test_the_hint_of_a_command_follows_that_of_the_database() -> None:
     assert error.hint == "Run it again."
 
 
+def test_a_choice_that_there_is_not_is_refused_in_words_of_the_command() -> None:
+    command = run_command("init", "--host", "docker", environment={})
+    assert (command.returncode, command.stderr.splitlines()[0]) == (
+        2, "error: invalid value for '--host': 'docker' is not one of 'bundled', 'multicorn2'",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("is_early", [True, False], ids=["while it imports", "while it works"])
 def test_an_interrupt_ends_with_one_line_and_its_exit_code(is_early: bool) -> None:
     """Of the program itself: forks have imported the command line already."""
