@@ -274,7 +274,14 @@ def test_copies_are_kept_to_be_read_and_taken_over_by_another_installation(
 ) -> None:
     copied = rows(db, "select id, email from stripe.customer order by id")
     db.execute("create view app_customers as select id from stripe.customer")
-    assert command("uninstall", "--yes", "--keep-copies").exit_code == 0
+    kept = command("uninstall", "--yes", "--keep-copies")
+    assert kept.exit_code == 0
+    assert [line.strip() for line in kept.stdout.splitlines() if line.startswith("  to ")] == [
+        'to drop them: drop schema "stripe", "stripe_copy" cascade;',
+        "to keep them current again: stripe-fdw init",
+        'to drop them: drop schema "stripe_eu", "stripe_eu_copy" cascade;',
+        "to keep them current again: stripe-fdw init --server stripe_eu --schema stripe_eu",
+    ]
     assert rows(db, "select id, email from stripe.customer order by id") == copied
     assert count(db, "select count(*) from app_customers") == len(copied) > 0
     error = failing(db, "update stripe.customer set email = 'x'")
@@ -285,7 +292,7 @@ def test_copies_are_kept_to_be_read_and_taken_over_by_another_installation(
     assert count(db, "select count(*) from pg_foreign_server") == 0
     assert "nothing to do" in command("uninstall", "--yes").output
     assert rows(db, "select id, email from stripe.customer order by id") == copied
-    # They are the tables of copies again.
+    # They are the tables of copies again, by the command that was printed.
     assert command("init", "--host", host).exit_code == 0
     assert command("refresh", "customer").exit_code == 0
     assert one(db, "update stripe.customer set name = 'Ada' where id = (select min(id) from stripe.customer)"

@@ -255,6 +255,10 @@ def _keep_copies(connection: psycopg.Connection, item: Schemas, rule: str) -> It
     tables = connection.execute(f"{_RELATIONS} and relkind = 'r'".encode(), (item.copies,)).fetchall()
     made = counted(len(tables), "table")
     yield f"kept {made} in schema {item.copies}, with views in schema {item.views}"
+    names = sql.SQL(", ").join(map(sql.Identifier, (item.views, item.copies))).as_string(connection)
+    schema = "" if item.is_default else f" --schema {item.views}"
+    yield f"  to drop them: drop schema {names} cascade;"
+    yield f"  to keep them current again: stripe-fdw init{item.option}{schema}"
 
 
 def _forget(connection: psycopg.Connection, parts: InstalledParts) -> Iterator[str]:
