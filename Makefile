@@ -47,7 +47,7 @@ test: setup
 
 test-versions: setup
 	@set -e; builds=$$(tools/postgres_builds.sh); for pg_config in $$builds; do \
-		PG_CONFIG=$$pg_config $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(VERSION_TESTS) $(ARGS); \
+		PRELOAD=no PG_CONFIG=$$pg_config $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(VERSION_TESTS) $(ARGS); \
 	done
 
 test-tools: setup

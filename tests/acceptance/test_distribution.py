@@ -236,6 +236,38 @@ def test_between_an_upgrade_and_the_next_installation_of_the_host_an_error_says_
         )
 
 
+def test_sessions_of_a_server_that_preloads_the_package_refuse_one_that_was_installed_anew(
+    server: Server,
+) -> None:
+    """They would import what they lack from the new version."""
+    (mark,) = server.command.parents[1].glob("lib/python*/site-packages/stripe_fdw/version.py")
+    dsn, times = server.cluster.dsn(), mark.stat()
+    query = "select count(*) from stripe_live.product"
+
+    def restart_after(change: str) -> None:
+        with psycopg.connect(dsn, autocommit=True) as session:
+            session.execute(f"alter system {change}".encode())
+        server.cluster.stop()
+        server.cluster.start()
+
+    restart_after("set shared_preload_libraries = stripe_fdw")
+    with psycopg.connect(dsn, autocommit=True) as running:
+        assert running.execute(query).fetchone() != (0,)
+        os.utime(mark, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+        try:
+            with psycopg.connect(dsn, autocommit=True) as session, pytest.raises(psycopg.Error) as refused:
+                session.execute(query)
+        finally:
+            os.utime(mark, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert running.execute(query).fetchone() != (0,)
+    diag = refused.value.diag
+    assert diag.message_primary == "the stripe-fdw package was installed anew after the server had started"
+    assert "restart the server" in str(diag.message_hint)
+    with psycopg.connect(dsn, autocommit=True) as session:
+        assert session.execute(query).fetchone() != (0,)
+    restart_after("reset shared_preload_libraries")
+
+
 def test_it_is_removed_from_the_database_and_then_from_the_server(server: Server) -> None:
     refused = server.run("host", "uninstall", *server.folders, code=1)
     assert "the extension stripe_fdw is in use: database postgres" in refused

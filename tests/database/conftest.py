@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -23,6 +24,7 @@ from support.server_log import CrashWatch
 from support.simulators import Simulators
 
 SHOWN_KEY = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")
+Clusters = Callable[[str], Cluster]
 WRITTEN = (
     *("_call", "customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem", "event"),
     *("entitlements_feature", "product_feature"),
@@ -78,11 +80,30 @@ def tree() -> PrivateInstallation:
 
 
 @pytest.fixture(scope="session")
-def cluster(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The server, with a log that tests read."""
-    directory = tmp_path_factory.mktemp("postgres")
+def clusters(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    """Servers by name, each with a log that tests read: one of each host.
+
+    That of the bundled host preloads it, so that sessions do not start Python.
+    """
+    started: dict[str, Cluster] = {}
+
+    def cluster(name: str) -> Cluster:
+        if name not in started:
+            preload = name == "bundled" and os.environ.get("PRELOAD") != "no"
+            started[name] = _cluster(tree, tmp_path_factory.mktemp("postgres"), preload=preload)
+            started[name].initialize()
+            started[name].start()
+        return started[name]
+
+    yield cluster
+    for each in started.values():
+        each.stop()
+        assert KEY not in each.log.read_text(errors="replace")
+
+
+def _cluster(tree: PrivateInstallation, directory: Path, *, preload: bool) -> Cluster:
     shared = directory / "shared"  # made by the server, as its own user
-    cluster = Cluster(
+    return Cluster(
         directory,
         tree,
         environment=(*host_environment(), ("STRIPE_FDW_SHARED_DIRECTORY", str(shared))),
@@ -92,13 +113,22 @@ def cluster(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory)
             ("max_prepared_transactions", "5"),
             ("wal_level", "logical"),
             ("autovacuum", "off"),  # a process every few seconds, for the databases of some minutes
+            ("jit", "off"),  # costs of requests are high, so that it compiles what then takes a millisecond
+            *([("shared_preload_libraries", "stripe_fdw")] if preload else []),
         ),
     )
-    cluster.initialize()
-    cluster.start()
-    yield cluster
-    cluster.stop()
-    assert KEY not in cluster.log.read_text(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def cluster(clusters: Clusters) -> Cluster:
+    """The server of the bundled host."""
+    return clusters("bundled")
+
+
+@pytest.fixture(scope="session")
+def host_cluster(clusters: Clusters, host: str) -> Cluster:
+    """The server of this host."""
+    return clusters(host)
 
 
 @pytest.fixture(scope="session")
@@ -114,11 +144,12 @@ def host(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def databases(cluster: Cluster, simulator: SimulatorProcess) -> Callable[[str], str]:
+def databases(clusters: Clusters, simulator: SimulatorProcess) -> Callable[[str], str]:
     """The database with everything installed on a host, made when it is first asked for."""
 
     @cache
     def database(host: str) -> str:
+        cluster = clusters(host)
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
             connection.execute(f"create database {host}")
         with psycopg.connect(cluster.dsn(host), autocommit=True) as connection:
@@ -152,9 +183,9 @@ def _calm(simulator: SimulatorProcess) -> None:
 
 
 @pytest.fixture(scope="session")
-def crash_watch(cluster: Cluster) -> Iterator[CrashWatch]:
+def crash_watch(host_cluster: Cluster) -> Iterator[CrashWatch]:
     """Finds out whether the server is still the one that was started, and whether a backend crashed."""
-    watch = CrashWatch(cluster)
+    watch = CrashWatch(host_cluster)
     yield watch
     watch.check()
 
@@ -205,9 +236,9 @@ def requests(calm: SimulatorProcess) -> Callable[[], list[str]]:
 
 
 @pytest.fixture
-def log(cluster: Cluster) -> Callable[[], str]:
+def log(host_cluster: Cluster) -> Callable[[], str]:
     """The server's log so far."""
-    path: Path = cluster.log
+    path: Path = host_cluster.log
     return lambda: path.read_text(errors="replace")
 
 

@@ -59,16 +59,16 @@ def encoding(request: pytest.FixtureRequest) -> Encoding:
 
 
 @pytest.fixture(scope="module")
-def encoded_databases(cluster: Cluster, written: SimulatorProcess, host: str) -> Callable[[str], str]:
+def encoded_databases(host_cluster: Cluster, written: SimulatorProcess, host: str) -> Callable[[str], str]:
     """The database of an encoding with two foreign tables, made when it is first asked for."""
 
     @cache
     def database(encoding: str) -> str:
         name = f"encoded_{host}_{encoding.lower()}"
-        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
             made = f"create database {name} encoding '{encoding}' locale 'C' template template0"
             connection.execute(made.encode())
-        with psycopg.connect(cluster.dsn(name), autocommit=True, client_encoding="UTF8") as connection:
+        with psycopg.connect(host_cluster.dsn(name), autocommit=True, client_encoding="UTF8") as connection:
             connection.execute("set log_statement = 'none'; set client_min_messages = 'warning'")
             connection.execute(f"create extension {WRAPPERS[host]}")
             options = {"api_base": written.url, "max_requests_per_second": "10000"}
@@ -87,7 +87,7 @@ def encoded_databases(cluster: Cluster, written: SimulatorProcess, host: str) ->
             connection.execute(
                 "import foreign schema stripe limit to (customer, product) from server stripe into public"
             )
-        return cluster.dsn(name)
+        return host_cluster.dsn(name)
 
     return database
 
@@ -112,17 +112,17 @@ def encoded_pools(encoded_databases: Callable[[str], str]) -> Iterator[Callable[
 def encoded(
     encoding: Encoding,
     encoded_pools: Callable[[Encoding], SessionPool],
-    cluster: Cluster,
+    host_cluster: Cluster,
     written: SimulatorProcess,
 ) -> Iterator[psycopg.Connection]:
     """A session in a database of an encoding, with two foreign tables."""
     for setting in ("faults", "limits", "requests"):
         written.control("DELETE", f"/{setting}")
-    pid = cluster.pid()
+    pid = host_cluster.pid()
     with encoded_pools(encoding).session() as connection:
         yield connection
         assert one(connection, "select 1") == 1
-    assert cluster.pid() == pid
+    assert host_cluster.pid() == pid
 
 
 def skip_beyond_multicorn2(host: str, encoding: Encoding) -> None:

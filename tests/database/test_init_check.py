@@ -32,11 +32,11 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 
 
 @pytest.fixture
-def dsn(cluster: Cluster, host: str) -> Iterator[str]:
+def dsn(host_cluster: Cluster, host: str) -> Iterator[str]:
     name = f"init_check_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
-        yield cluster.dsn(name)
+        yield host_cluster.dsn(name)
         connection.execute(f"drop database {name} with (force)".encode())
 
 

@@ -31,12 +31,12 @@ def explained(database: str) -> None:
 
 
 def test_the_key_is_in_nothing_that_others_can_read(
-    cluster: Cluster, database: str, calm: SimulatorProcess, log: Callable[[], str]
+    host_cluster: Cluster, database: str, calm: SimulatorProcess, log: Callable[[], str]
 ) -> None:
     explained(database)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("select count(*) from stripe_live.customer")
-        with psycopg.connect(cluster.dsn(), autocommit=True) as other:
+        with psycopg.connect(host_cluster.dsn(), autocommit=True) as other:
             activity = other.execute("select a::text from pg_stat_activity a").fetchall()
             mappings = other.execute("select usename::text from pg_user_mappings").fetchall()
         assert KEY not in str(activity)
@@ -50,5 +50,5 @@ def test_the_key_is_in_nothing_that_others_can_read(
             assert KEY.encode() not in path.read_bytes()
         except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
-    shared = Path(dict(cluster.environment)["STRIPE_FDW_SHARED_DIRECTORY"])
+    shared = Path(dict(host_cluster.environment)["STRIPE_FDW_SHARED_DIRECTORY"])
     assert all(KEY.encode() not in file.read_bytes() for file in shared.rglob("*") if file.is_file())

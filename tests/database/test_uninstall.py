@@ -100,13 +100,13 @@ def abroad(simulators: Simulators, host: str) -> SimulatorProcess:
 
 
 @pytest.fixture
-def dsn(cluster: Cluster, host: str) -> Iterator[str]:
+def dsn(host_cluster: Cluster, host: str) -> Iterator[str]:
     """An empty database."""
     name = f"uninstall_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
-        yield cluster.dsn(name)
+        yield host_cluster.dsn(name)
         connection.execute(f"drop database if exists {name} with (force)".encode())
 
 

@@ -33,17 +33,17 @@ def keys(stripe: SimulatorProcess) -> Iterator[SimulatorProcess]:
 
 
 @pytest.fixture(scope="module")
-def installed(cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[str]:
+def installed(host_cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[str]:
     """A database with everything but copies, which tests leave as it is."""
     name = f"checked_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
     options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(name), autocommit=True) as connection:
         install_into(connection, InstallPlan(host, "stripe", options, {"api_key": KEY}))
-    yield cluster.dsn(name)
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    yield host_cluster.dsn(name)
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)".encode())
 
 

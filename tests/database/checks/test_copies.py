@@ -37,35 +37,35 @@ Mend = Callable[[str | None], Result]
 
 
 @pytest.fixture(scope="module")
-def template(cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[str]:
+def template(host_cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[str]:
     """A database with copies that were read, to be copied for each test."""
     name = "checked_copies"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
     options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(name), autocommit=True) as connection:
         install_into(connection, InstallPlan(host, "stripe", options, {"api_key": KEY}))
         with connection.transaction():
             list(install_copies(connection, Schemas(), COPIED))
-    refreshed = run("refresh", *COPIED, DATABASE_URL=cluster.dsn(name), STRIPE_API_BASE=stripe.url)
+    refreshed = run("refresh", *COPIED, DATABASE_URL=host_cluster.dsn(name), STRIPE_API_BASE=stripe.url)
     assert refreshed.exit_code == 0, refreshed.output
     yield name
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)".encode())
 
 
 @pytest.fixture
-def dsn(cluster: Cluster, template: str) -> Iterator[str]:
+def dsn(host_cluster: Cluster, template: str) -> Iterator[str]:
     """A database with copies, of this test alone."""
     name = f"{template}_of_test"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {template}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(name), autocommit=True) as connection:
         connection.execute("update stripe_sync.home set identity = stripe_sync.identity()")
-    yield cluster.dsn(name)
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    yield host_cluster.dsn(name)
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)".encode())
 
 

@@ -56,7 +56,7 @@ def test_json_has_a_stable_shape(check: Check) -> None:
     ]  # fmt: skip
 
 
-def test_what_cannot_be_checked_has_exit_code_2(check: Check, cluster: Cluster) -> None:
+def test_what_cannot_be_checked_has_exit_code_2(check: Check, host_cluster: Cluster) -> None:
     unset = run("check")
     assert (unset.exit_code, "DATABASE_URL is not set" in unset.stderr) == (2, True)
     lost = run("check", DATABASE_URL="host=/nowhere dbname=app")
@@ -65,11 +65,11 @@ def test_what_cannot_be_checked_has_exit_code_2(check: Check, cluster: Cluster) 
     assert (other.code, "is not installed in this database" in other.result.stderr) == (2, True)
 
 
-def test_an_empty_database_needs_init(check: Check, cluster: Cluster) -> None:
-    found = check(dsn=cluster.dsn())
+def test_an_empty_database_needs_init(check: Check, host_cluster: Cluster) -> None:
+    found = check(dsn=host_cluster.dsn())
     assert found.code == 1
     assert found["server"] == ("problem", "there is no foreign server stripe", "stripe-fdw init")
-    lines = run("check", DATABASE_URL=cluster.dsn()).stdout.splitlines()
+    lines = run("check", DATABASE_URL=host_cluster.dsn()).stdout.splitlines()
     assert lines == [
         "problem  server: there is no foreign server stripe",
         "fix:     stripe-fdw init",
@@ -232,7 +232,8 @@ def test_another_version_of_the_package_is_a_problem(
     assert (status, f"runs package {__version__} in " in message) == ("problem", True)
     assert message.endswith("but this is 9.9.9")
     assert str(fix) == (
-        f"stripe-fdw host install on the database host, then stripe-fdw init --option api_base={keys.url}"
+        "stripe-fdw host install on the database host, then restart the database server, which has loaded"
+        f" the package when it started, then stripe-fdw init --option api_base={keys.url}"
     )
     monkeypatch.setattr("sys.prefix", "/opt/another")
     assert str(check()["version"][2]).startswith(f"install stripe-fdw 9.9.9 in {prefix}, then stripe-fdw ")
@@ -270,11 +271,11 @@ def test_init_ends_with_what_is_wrong_and_asks_stripe_nothing_more(
 
 
 @pytest.fixture
-def empty(cluster: Cluster, host: str) -> Iterator[str]:
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+def empty(host_cluster: Cluster, host: str) -> Iterator[str]:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("create database checked_init")
-    yield cluster.dsn("checked_init")
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    yield host_cluster.dsn("checked_init")
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("drop database checked_init with (force)")
 
 

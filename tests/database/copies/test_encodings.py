@@ -92,16 +92,16 @@ def test_a_text_that_the_encoding_lacks_stops_nothing(
 
 
 def test_an_answer_that_the_encoding_lacks_is_read_again_and_fails_no_write(
-    cluster: Cluster, client: Client, stripe: SimulatorProcess, host: str
+    host_cluster: Cluster, client: Client, stripe: SimulatorProcess, host: str
 ) -> None:
     stripe.control("POST", "/reset")
     strange = create(stripe, "customers", {"name": "🚲"})["id"]
     name = f"written_{host}_latin1"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
     options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
-    with open_session(cluster.dsn(name)) as db:
+    with open_session(host_cluster.dsn(name)) as db:
         install_into(db, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))  # type: ignore[arg-type]
         with db.transaction():
             list(install_copies(db, Schemas(), ["customer"]))

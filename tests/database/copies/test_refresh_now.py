@@ -32,17 +32,17 @@ def stripe(simulators: Simulators, host: str) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def dsn(cluster: Cluster, host: str, stripe: SimulatorProcess) -> str:
+def dsn(host_cluster: Cluster, host: str, stripe: SimulatorProcess) -> str:
     """A database with foreign tables and copies."""
     name = f"now_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(name), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000", "cache_ttl": "3600"}
         install_into(connection, InstallPlan(host, server_options=options, mapping={"api_key": KEY}))
         with connection.transaction():
             list(install_copies(connection, Schemas(), CHOSEN))
-    return cluster.dsn(name)
+    return host_cluster.dsn(name)
 
 
 @pytest.fixture

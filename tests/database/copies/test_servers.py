@@ -62,17 +62,17 @@ def abroad(simulators: Simulators, host: str) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def command(cluster: Cluster, home: SimulatorProcess, host: str) -> Command:
+def command(host_cluster: Cluster, home: SimulatorProcess, host: str) -> Command:
     """Run ``stripe-fdw`` for a database of this module, with the key of the first account."""
     name = f"servers_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
 
     def run(*arguments: str, **variables: str | None) -> Result:
         settings.cache_clear()
         env = {
-            "DATABASE_URL": cluster.dsn(name), "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": home.url,
+            "DATABASE_URL": host_cluster.dsn(name), "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": home.url,
             "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", **variables,
         }  # fmt: skip
         result = CliRunner().invoke(cli, list(arguments), env=env)
@@ -86,7 +86,7 @@ def command(cluster: Cluster, home: SimulatorProcess, host: str) -> Command:
 
 
 @pytest.fixture(scope="module")
-def dsn(cluster: Cluster, command: Command, abroad: SimulatorProcess, host: str) -> str:
+def dsn(host_cluster: Cluster, command: Command, abroad: SimulatorProcess, host: str) -> str:
     """A database with copies of both accounts, filled."""
     copies = [word for name in COPIED for word in ("--copies", name)]
     for arguments, variables in (
@@ -102,10 +102,10 @@ def dsn(cluster: Cluster, command: Command, abroad: SimulatorProcess, host: str)
         assert result.exit_code == 0, result.output
     # The simulators tell the same id of the account.
     assert "which server stripe copies as well" in result.output
-    with psycopg.connect(cluster.dsn(f"servers_{host}")) as connection:
+    with psycopg.connect(host_cluster.dsn(f"servers_{host}")) as connection:
         for table in TABLES:
             connection.execute(f"create table {saved(table)} as table {table}".encode())
-    return cluster.dsn(f"servers_{host}")
+    return host_cluster.dsn(f"servers_{host}")
 
 
 def saved(table: str) -> str:

@@ -63,17 +63,17 @@ def stripe(simulators: Simulators, host: str) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def through_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> str:
+def through_dsn(host_cluster: Cluster, stripe: SimulatorProcess, host: str) -> str:
     """A database with foreign tables, and with copies that were refreshed."""
     name = f"through_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
     options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
     client = Client(
         ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
     )
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(name), autocommit=True) as connection:
         install_into(connection, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))
         with connection.transaction():
             list(install_copies(connection, Schemas(), COPIED))
@@ -85,7 +85,7 @@ def through_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> str:
             refresher.refresh(load().resource[resource], run)
             run.finish()
     client.close()
-    return cluster.dsn(name)
+    return host_cluster.dsn(name)
 
 
 @pytest.fixture(scope="module")

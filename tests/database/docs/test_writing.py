@@ -136,21 +136,21 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 
 
 @pytest.fixture
-def page(cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[Page]:
+def page(host_cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[Page]:
     """A session in a new database after ``init``, for the statements of one page."""
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("drop database if exists writing")
         connection.execute("create database writing")
-    with psycopg.connect(cluster.dsn("writing"), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn("writing"), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
         install_into(connection, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))
         yield Page(connection, stripe, host)
 
 
 @pytest.fixture
-def file(cluster: Cluster) -> Path:
+def file(host_cluster: Cluster) -> Path:
     """The file that a page copies, in a directory that the server can read."""
-    path = cluster.log.parent / "customers.csv"
+    path = host_cluster.log.parent / "customers.csv"
     path.write_text("email,name\nlea@example.com,Lea\nmax@example.com,Max\n")
     path.chmod(0o644)
     return path

@@ -80,15 +80,15 @@ def live_stripe(simulators: Simulators, host: str) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="package")
-def live_dsn(cluster: Cluster, live_stripe: SimulatorProcess, host: str) -> Iterator[str]:
+def live_dsn(host_cluster: Cluster, live_stripe: SimulatorProcess, host: str) -> Iterator[str]:
     """A database with two servers, each with foreign tables and copies."""
     name = f"live_events_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
     options = {"api_base": live_stripe.url, "max_requests_per_second": "10000", "cache_ttl": "3600"}
     client = client_of(live_stripe)
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(name), autocommit=True) as connection:
         for schemas in (Schemas(), EU):
             plan = InstallPlan(host, schemas.server, options, {"api_key": KEY}, schema=schemas.views)
             install_into(connection, plan)
@@ -102,8 +102,8 @@ def live_dsn(cluster: Cluster, live_stripe: SimulatorProcess, host: str) -> Iter
             " stripe_sync.wait(text, text, interval, text) to waiter"
         )
     client.close()
-    yield cluster.dsn(name)
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    yield host_cluster.dsn(name)
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)".encode())
         connection.execute("drop role waiter")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_fdw import version
 from stripe_fdw.cli.host import refuse_use
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.extension_use import extension_use
@@ -143,26 +142,6 @@ def test_no_other_module_starts_python(connect: Callable[[], psycopg.Connection]
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=hint):
                 session.execute("load 'multicorn'")
             assert count(session, "select count(*) from stripe_live.product") > 0
-
-
-def test_sessions_refuse_a_package_that_was_installed_anew(connect: Callable[[], psycopg.Connection]) -> None:
-    """They would import what they lack from the new version."""
-    file = Path(version.__file__)
-    before = file.stat()
-    with connect() as running:
-        assert count(running, "select count(*) from stripe_live.product") > 0
-        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-        try:
-            with connect() as session, pytest.raises(psycopg.Error) as caught:
-                session.execute("select from stripe_live.product")
-        finally:
-            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert count(running, "select count(*) from stripe_live.product") > 0
-    diag = caught.value.diag
-    assert diag.message_primary == "the stripe-fdw package was installed anew after the server had started"
-    assert "restart the server" in str(diag.message_hint)
-    with connect() as session:
-        assert count(session, "select count(*) from stripe_live.product") > 0
 
 
 def test_a_server_starts_without_python(tree: PrivateInstallation, tmp_path: Path) -> None:

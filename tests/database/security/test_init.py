@@ -69,12 +69,12 @@ class Prepared:
 
 
 @pytest.fixture
-def prepared(cluster: Cluster, host: str) -> Iterator[Prepared]:
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+def prepared(host_cluster: Cluster, host: str) -> Iterator[Prepared]:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("create role mallory")
         connection.execute("create database prepared owner mallory")
-    yield Prepared(cluster.dsn("prepared"), host)
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    yield Prepared(host_cluster.dsn("prepared"), host)
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("drop database prepared with (force)")
         connection.execute("drop role mallory")
 

@@ -164,27 +164,27 @@ def test_rights_on_a_view_show_its_columns_alone(
 
 
 @pytest.fixture
-def restored(cluster: Cluster, tree: PrivateInstallation, database: str) -> Iterator[str]:
+def restored(host_cluster: Cluster, tree: PrivateInstallation, database: str) -> Iterator[str]:
     """A database that a superuser restored from a dump of the installed one."""
     dump = subprocess.run(
         [tree.system.bindir / "pg_dump", "--dbname", database], capture_output=True, check=True, text=True
     ).stdout
     assert KEY in dump  # as documented: a superuser's dump has keys that are in the catalog
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("create database restored")
-    with psycopg.connect(cluster.dsn("restored"), autocommit=True) as connection:
+    with psycopg.connect(host_cluster.dsn("restored"), autocommit=True) as connection:
         connection.execute("alter database restored set log_statement = 'none'")
     subprocess.run(
         [tree.system.bindir / "psql", "--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1",
-         "--dbname", cluster.dsn("restored")],
+         "--dbname", host_cluster.dsn("restored")],
         input=dump, capture_output=True, check=True, text=True,
     )  # fmt: skip
-    yield cluster.dsn("restored")
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+    yield host_cluster.dsn("restored")
+    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
         connection.execute("drop database restored with (force)")
 
 
-def test_a_restored_dump_keeps_privileges_and_safe_functions(restored: str, cluster: Cluster) -> None:
+def test_a_restored_dump_keeps_privileges_and_safe_functions(restored: str, host_cluster: Cluster) -> None:
     with psycopg.connect(restored, autocommit=True) as connection:
         functions = connection.execute(
             "select proname, proconfig, has_function_privilege('pg_monitor', oid, 'execute') from pg_proc"

@@ -149,18 +149,6 @@ def test_a_called_operation_is_shown_and_one_that_reads_is_run(
     assert sent() == []
 
 
-def test_a_value_that_is_none_of_a_boolean_sends_nothing(database: str, live: Server, sent: Sent) -> None:
-    with psycopg.connect(database, autocommit=True) as fresh:
-        fresh.execute("set stripe_fdw.dry_run = 'ja'")  # before anything of this package is loaded
-        error = failing(fresh, f"insert into {live.table('customer')} (name) values ('Ada')")
-        assert 'invalid value for parameter "stripe_fdw.dry_run": "ja"' in said(error)
-        assert "SET stripe_fdw.dry_run = on, or off." in said(error)
-        assert sent() == []
-        fresh.execute("set stripe_fdw.dry_run = off")
-        fresh.execute(f"insert into {live.table('customer')} (name) values ('Ada')".encode())
-        assert sent() == ["POST /v1/customers"]
-
-
 def test_a_setting_of_a_transaction_ends_with_it(
     db: psycopg.Connection, live: Server, sent: Sent, notices: list[str]
 ) -> None:
