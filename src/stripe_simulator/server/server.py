@@ -6,6 +6,7 @@ import gc
 import logging
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -55,4 +56,5 @@ def serve(options: SimulatorOptions, port: int = 0) -> None:
         date_header=False,
         backlog=1024,
     )
-    _Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # which uvicorn raises when it has stopped: this is how it is stopped
+        _Server(config).run(sockets=[listening])

@@ -420,6 +420,17 @@ def test_refetch_before_refresh(db: psycopg.Connection, queued: str, worker: Wor
     finished(running)
 
 
+def test_a_worker_brings_what_an_earlier_version_has_installed_up_to_date(
+    db: psycopg.Connection, worker: Worker
+) -> None:
+    db.execute(
+        "alter table stripe_sync.run drop column lacks; update stripe_sync.installed set digest = 'earlier'"
+    )
+    db.execute("select stripe_sync.refresh('customer')")
+    finished(worker("--once"))
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+
+
 def test_a_worker_fills_columns_that_a_newer_catalog_has_added(
     db: psycopg.Connection, worker: Worker
 ) -> None:

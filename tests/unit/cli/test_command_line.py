@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -16,8 +17,8 @@ import typer.main
 
 from stripe_fdw.cli import _app
 from stripe_fdw.database.errors import database_error
-from support.commands import run_command
-from support.waiting import hang_guard
+from support.commands import Command, run_command
+from support.waiting import hang_guard, wait_until
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -151,3 +152,10 @@ def test_an_interrupt_ends_with_one_line_and_its_exit_code(is_early: bool) -> No
             process.send_signal(signal.SIGINT)
             lines = [line for line in process.stderr if not line.startswith("import time:")]
     assert (process.returncode, lines) == (130, ["error: interrupted\n"])
+
+
+def test_an_interrupt_is_how_the_simulator_is_stopped() -> None:
+    command = Command("simulator", environment={})
+    wait_until(lambda: "listening on " in command.stdout)
+    os.kill(command.pid, signal.SIGINT)
+    assert (command.wait(), command.stderr) == (0, "")
