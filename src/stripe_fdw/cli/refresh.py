@@ -34,7 +34,13 @@ from stripe_fdw.copies.install import chosen_resources, update_copies
 from stripe_fdw.copies.owned_lists import refreshed_with
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh
-from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
+from stripe_fdw.copies.runs import (
+    Run,
+    RunningElsewhere,
+    incomplete_first,
+    last_ending,
+    running_elsewhere,
+)
 from stripe_fdw.database.errors import database_error
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
@@ -43,8 +49,8 @@ from stripe_fdw.errors import Interrupted, StripeFdwError
 _PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
 _REFETCH_SECONDS = 30.0  # in which doubtful objects are asked for again at the end
 _AGAIN = (
-    "What was committed stays. Run it again: lists go on where they were interrupted, and complete ones are"
-    " read anew."
+    "What was committed stays. Run it again: lists go on where they were interrupted; complete ones are read"
+    " anew, last."
 )
 _LOOK_SECONDS = 0.5  # between two looks at a refresh of another process
 
@@ -145,6 +151,7 @@ class _Refresh:
             names = {item.name for item in (*resources, *chosen)}
             for line in update_copies(connection, self._schemas, names, self.check):
                 say(line)
+            chosen = incomplete_first(connection, self._schemas, chosen)
             account = check_account(self._client, connection, self._schemas, self.check, asked)
             for server in servers_of_same_account(connection, self._schemas):
                 say(f"the key belongs to account {account}, which server {server} copies as well")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from stripe_fdw import sqlstates
+from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply import Applied
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import StripeFdwError
 
 _LEASE: Final = "1 minute"  # after its last sign of life a run may be taken over
@@ -217,6 +219,22 @@ def last_ending(connection: psycopg.Connection, schema: str, resource: str, acco
         {"schema": schema, "resource": resource, "account": account},
     ).fetchone()
     return Ending(*row) if row else None
+
+
+def incomplete_first(
+    connection: psycopg.Connection, schemas: Schemas, resources: Iterable[Resource]
+) -> tuple[Resource, ...]:
+    """Return the resources with those first whose list was never read, or whose last run is to go on.
+
+    So a refresh of many that is interrupted again and again comes to its end.
+    """
+    rows = connection.execute(
+        "select resource from stripe_sync.run where schema = %s and account = ''"
+        " and finished_full_at is not null and position is null",
+        (schemas.copies,),
+    )
+    complete = {name for (name,) in rows}
+    return tuple(sorted(resources, key=lambda resource: resource.name in complete))
 
 
 def take_run(

@@ -23,6 +23,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.new_columns import note_new_columns
+from stripe_fdw.copies.runs import incomplete_first
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import ConnectionFailedError, Interrupted
@@ -312,6 +313,17 @@ def test_an_interrupted_refresh_says_that_the_next_one_goes_on(
     output = finished(Command("refresh", "customer", environment=limited))
     assert f"customer: {LISTED} objects in " in output
     assert "at most 2500 requests a second: 25% of the account's rate limit of 10000" in output
+
+
+def test_a_refresh_begins_with_what_was_not_read_completely(db: psycopg.Connection) -> None:
+    db.execute(
+        "insert into stripe_sync.run (schema, resource, account, position, finished_full_at) values"
+        " ('stripe_copy', 'account', '', null, now()), ('stripe_copy', 'charge', '', '[]', now()),"
+        " ('stripe_copy', 'coupon', '', '[]', null), ('stripe_copy', 'customer', '', null, now())"
+    )
+    names = ("account", "charge", "coupon", "customer", "product")
+    ordered = incomplete_first(db, Schemas(), [load().resource[name] for name in names])
+    assert [resource.name for resource in ordered] == ["charge", "coupon", "product", "account", "customer"]
 
 
 def test_kill_worker_then_refresh_again(
