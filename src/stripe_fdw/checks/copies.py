@@ -19,6 +19,11 @@ from stripe_fdw.sql_quoting import quote_literal
 
 _MAX_NAMED: Final = 20  # copies in a command, where that of all does as well
 _MAX_REASONS: Final = 3
+_FAILURES: Final = (  # by what they lack: what is said of them, and what is to be done before a refresh
+    ("permission", "the key may not read", "give the key these permissions, then: "),
+    ("product", "the account does not use any more the product of", "activate it in Stripe, then: "),
+    (None, "the last refresh failed of", ""),
+)
 # Of all columns but those that count rows. What an earlier version has installed has no column "lacks".
 _STATES: Final = """
     select s.resource, s.state, s.finished_full_at is not null, s.error, s.schedule,
@@ -105,13 +110,9 @@ def _refreshes(subject: Subject, copies: Sequence[_Copy]) -> Iterator[Finding]:
         names = "" if is_brief else "".join(f" {copy.resource}" for copy in of)
         return f"stripe-fdw refresh{subject.schemas.option}{names}"
 
-    failed = [copy for copy in expected if copy.state == "failed"]
-    if refused := [copy for copy in failed if copy.lacks == "permission"]:
-        yield _failure(
-            "the key may not read", refused, f"give the key these permissions, then: {refresh(refused)}"
-        )
-    if failed := [copy for copy in failed if copy.lacks != "permission"]:
-        yield _failure("the last refresh failed of", failed, refresh(failed))
+    for lack, what, first in _FAILURES:
+        if failed := [copy for copy in expected if copy.state == "failed" and copy.lacks == lack]:
+            yield _failure(what, failed, first + refresh(failed))
     for state in ("interrupted", "never refreshed"):
         if found := [copy for copy in expected if copy.state == state]:
             yield warning("copies", f"{state}: {_named(found)}", refresh(found))

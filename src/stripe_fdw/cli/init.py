@@ -144,7 +144,7 @@ def _remarks(
         yield f"server {other.server} is brought up to date by its own: stripe-fdw init{other.option}"
     if plan.live:
         yield f"requests of server {plan.server} go to {plan.api_base}"
-    if kept_place:
+    if plan.live and kept_place:
         yield (
             f"the user mapping keeps its {kept_place}: the key in {plan.schemas.key_variable} is not stored;"
             " DROP USER MAPPING first, to have it stored"

@@ -229,6 +229,12 @@ def test_copies_that_cannot_be_read_are_told_without_a_fix(
         " the account does not use the products of issuing_cardholder",
         None,
     )
+    db.execute("update stripe_sync.run set finished_full_at = now() where resource = 'issuing_cardholder'")
+    status, message, fix = check()["copies"]
+    assert (status, fix) == (
+        "problem", "activate it in Stripe, then: stripe-fdw refresh issuing_cardholder",
+    )  # fmt: skip
+    assert message.startswith("the account does not use any more the product of issuing_cardholder: ")
 
 
 def test_the_command_that_refreshes_all_copies_names_none(check: Check, db: psycopg.Connection) -> None:
