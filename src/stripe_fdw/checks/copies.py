@@ -27,7 +27,8 @@ _FAILURES: Final = (  # by what they lack: what is said of them, and what is to 
 # Of all columns but those that count rows. What an earlier version has installed has no column "lacks".
 _STATES: Final = """
     select s.resource, s.state, s.finished_full_at is not null, s.error, s.schedule,
-           coalesce(s.finished_full_at < now() - interval '1 day', false), to_jsonb(r) ->> 'lacks'
+           coalesce(s.finished_full_at < now() - interval '1 day', false),
+           nullif(to_jsonb(r) ->> 'lacks', 'list')
       from stripe_sync.status s
       left join stripe_sync.run r using (schema, resource, account)
      where s.schema = %s and s.kind = 'copy' and s.account = ''
