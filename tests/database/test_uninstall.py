@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -99,30 +100,74 @@ def abroad(simulators: Simulators, host: str) -> SimulatorProcess:
     return simulators(f"second uninstalled under {host}", customers=5, seed=4)
 
 
-@pytest.fixture
-def dsn(host_cluster: Cluster, host: str) -> Iterator[str]:
-    """An empty database."""
-    name = f"uninstall_{host}"
-    with psycopg.connect(host_cluster.dsn(), autocommit=True) as connection:
-        connection.execute(f"create database {name}".encode())
+@contextmanager
+def database(cluster: Cluster, name: str, template: str) -> Iterator[str]:
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}".encode())
         connection.execute(f"alter database {name} set log_statement = 'none'".encode())
-        yield host_cluster.dsn(name)
+        yield cluster.dsn(name)
         connection.execute(f"drop database if exists {name} with (force)".encode())
 
 
-@pytest.fixture
-def command(dsn: str, home: SimulatorProcess) -> Command:
-    """Run ``stripe-fdw`` for the database, with the key of the first account."""
-
+def command_for(dsn: str, stripe: SimulatorProcess) -> Command:
     def run(*arguments: str, **variables: str | None) -> Result:
         settings.cache_clear()
-        env = {"DATABASE_URL": dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": home.url, **variables}
+        env = {"DATABASE_URL": dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, **variables}
         result = CliRunner().invoke(cli, list(arguments), env=env)
         settings.cache_clear()
         assert KEY not in result.output
         return result
 
     return run
+
+
+def run_all(command: Command, *runs: tuple[tuple[str, ...], dict[str, str]]) -> None:
+    for arguments, variables in runs:
+        result = command(*arguments, **variables)
+        assert result.exit_code == 0, (arguments, result.output, result.exception)
+
+
+@pytest.fixture(scope="module")
+def before(host_cluster: Cluster) -> list[object]:
+    """What a database has before anything is installed."""
+    with (
+        database(host_cluster, "not_installed", "template1") as dsn,
+        psycopg.connect(dsn, autocommit=True) as db,
+    ):
+        return column(db, OBJECTS)
+
+
+@pytest.fixture(scope="module")
+def template(
+    host_cluster: Cluster, host: str, home: SimulatorProcess, abroad: SimulatorProcess
+) -> Iterator[str]:
+    """The name of a database with copies of two accounts and a queue of jobs."""
+    second = {"STRIPE_API_KEY_STRIPE_EU": EU_KEY, "STRIPE_API_BASE": abroad.url}
+    eu = ("--server", "stripe_eu", "--schema", "stripe_eu")
+    name = f"uninstall_template_{host}"
+    with database(host_cluster, name, "template1") as dsn:
+        run_all(
+            command_for(dsn, home),
+            (("init", "--host", host, "--copies", "customer", "--copies", "product"), {}),
+            (("refresh", "customer", "product"), {}),
+            (("init", "--host", host, *eu, "--copies", "customer"), second),
+            (("worker", "--once"), {}),
+        )
+        yield name
+
+
+@pytest.fixture
+def dsn(request: pytest.FixtureRequest, host_cluster: Cluster, host: str) -> Iterator[str]:
+    """An empty database, or for a test that uses ``installed`` one with everything."""
+    template = request.getfixturevalue("template") if "installed" in request.fixturenames else "template1"
+    with database(host_cluster, f"uninstall_{host}", template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def command(dsn: str, home: SimulatorProcess) -> Command:
+    """Run ``stripe-fdw`` for the database, with the key of the first account."""
+    return command_for(dsn, home)
 
 
 @pytest.fixture
@@ -132,30 +177,18 @@ def db(dsn: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def before(db: psycopg.Connection) -> list[object]:
-    """What the database had before anything was installed."""
-    return column(db, OBJECTS)
-
-
-@pytest.fixture
-def installed(
-    before: list[object], command: Command, host: str, home: SimulatorProcess, abroad: SimulatorProcess
-) -> None:
+def installed(command: Command, home: SimulatorProcess, abroad: SimulatorProcess) -> None:
     """Two accounts with copies, a queue of jobs, and a webhook endpoint for each."""
     for simulator in (home, abroad):
         simulator.control("POST", "/reset")
     second = {"STRIPE_API_KEY_STRIPE_EU": EU_KEY, "STRIPE_API_BASE": abroad.url}
-    eu = ("--server", "stripe_eu")
-    for arguments, variables in (
-        (("init", "--host", host, "--copies", "customer", "--copies", "product"), {}),
-        (("refresh", "customer", "product"), {}),
-        (("init", "--host", host, *eu, "--schema", "stripe_eu", "--copies", "customer"), second),
-        (("webhook", "create", "http://127.0.0.1:9/webhooks/stripe"), {}),
-        (("webhook", "create", "http://127.0.0.1:9/webhooks/stripe_eu", *eu), second),
-        (("worker", "--once"), {}),
-    ):
-        result = command(*arguments, **variables)  # type: ignore[arg-type]
-        assert result.exit_code == 0, (arguments, result.output, result.exception)
+    address = "http://127.0.0.1:9/webhooks"
+    run_all(
+        command,
+        (("adopt",), {}),
+        (("webhook", "create", f"{address}/stripe"), {}),
+        (("webhook", "create", f"{address}/stripe_eu", "--server", "stripe_eu"), second),
+    )
 
 
 def refusal(result: Result) -> StripeFdwError:
