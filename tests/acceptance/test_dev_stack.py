@@ -144,25 +144,6 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
             connection.execute(f"alter foreign table stripe_live.customer {change}".encode())
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
-def test_init_installs_into_a_database_of_another_encoding(stack: Any, encoding: str) -> None:
-    name = f"init_{encoding.lower()}"
-    with psycopg.connect(stack.database, autocommit=True) as connection:
-        connection.execute(
-            f"create database {name} encoding '{encoding}' locale 'C' template template0".encode()
-        )
-    database = make_conninfo(stack.database, dbname=name)
-    for client in ("UTF8", "LATIN1" if encoding == "LATIN1" else "SQL_ASCII"):
-        result = stack.stripe_fdw(
-            "init",
-            *("--copies", "product"),
-            **{**stack.variables, "DATABASE_URL": database, "PGCLIENTENCODING": client},
-        )
-        assert result.returncode == 0, result.stderr
-    refreshed = stack.stripe_fdw("refresh", "product", **{**stack.variables, "DATABASE_URL": database})
-    assert refreshed.returncode == 0, refreshed.stderr
-
-
 def test_init_refuses_a_second_server_in_the_same_schemas(stack: Any) -> None:
     result = stack.stripe_fdw("init", "--server", "other", DATABASE_URL=stack.database)
     assert result.returncode == 1

@@ -20,6 +20,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.commands import run_command
 from support.database import KEY, create, rows
 from support.simulators import Simulators
 
@@ -115,3 +116,23 @@ def test_an_answer_that_the_encoding_lacks_is_read_again_and_fails_no_write(
         db.execute("update stripe_copy.customer set _as_of = _as_of - interval '10 s'")
         Refetcher(client, db, Schemas(), load(), lambda: None).refetch_due()
         assert rows(db, "select phone, name, _raw ->> 'name' from stripe.customer") == [("5", None, "?")]
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
+def test_the_commands_work_whatever_the_encodings(
+    cluster: Cluster, stripe: SimulatorProcess, encoding: str
+) -> None:
+    name = f"commands_{encoding.lower()}"
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(
+            f"create database {name} encoding '{encoding}' locale 'C' template template0".encode()
+        )
+        connection.execute(f"alter database {name} set log_statement = 'none'".encode())
+    environment = {"DATABASE_URL": cluster.dsn(name), "STRIPE_API_BASE": stripe.url, "STRIPE_API_KEY": KEY}
+    for client in ("UTF8", "LATIN1" if encoding == "LATIN1" else "SQL_ASCII"):
+        done = run_command(
+            "init", "--copies", "product", environment={**environment, "PGCLIENTENCODING": client}
+        )
+        assert done.returncode == 0, done.stderr
+    refreshed = run_command("refresh", "product", environment=environment)
+    assert refreshed.returncode == 0, refreshed.stderr

@@ -199,7 +199,7 @@ def test_lists_inside_objects_are_complete(filled: str, client: Client, stripe: 
     assert set(rows(filled, "select id, invoice_id from stripe.line_item")) == expected
 
 
-@pytest.mark.parametrize(("name", "pages"), [("customer", 2), ("line_item", 20)])
+@pytest.mark.parametrize(("name", "pages"), [("customer", 2), ("line_item", 50)])
 def test_kill_at_any_page_and_run_again(
     filled: str, client: Client, stripe: SimulatorProcess, name: str, pages: int
 ) -> None:

@@ -202,7 +202,7 @@ class RandomShop(Shop):
 def test_nothing_changes_silently(stripe: httpx.Client, simulator: SimulatorProcess, seed: int) -> None:
     """Of each object that has events, the last event has the state that Stripe shows."""
     shop = RandomShop(stripe, seed, simulator)
-    for _ in range(60):
+    for _ in range(40):
         shop.step()
     wait_until(lambda: not list(silent_changes(stripe)))  # charges are settled a moment later
     for event in all_events(stripe):
