@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
@@ -69,7 +69,6 @@ class Simulators:
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
-        self._running = ExitStack()
         self._simulators: dict[str, SimulatorProcess] = {}
 
     def __call__(self, purpose: str = "module", **options: object) -> SimulatorProcess:
@@ -86,9 +85,11 @@ class Simulators:
         else:
             log: Path = self._folders.mktemp("simulator") / "simulator.log"
             simulator = ForkedSimulator(**options, log=log)  # type: ignore[arg-type]
-            self._simulators[name] = self._running.enter_context(simulator)
+            self._simulators[name] = simulator.start()
         return self._simulators[name]
 
     def stop(self) -> None:
-        """Stop them all."""
-        self._running.close()
+        """Stop them all, each of which takes a moment to close its connections."""
+        if self._simulators:
+            with ThreadPoolExecutor(len(self._simulators)) as pool:
+                list(pool.map(SimulatorProcess.stop, self._simulators.values()))
