@@ -14,8 +14,8 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.kept_connection import KeptConnection, UnavailableError
 from stripe_fdw.redaction import Secret
 
-KEPT_SECONDS: Final = 30.0  # until the tables are read again
-_SOONEST_SECONDS: Final = 1.0  # for what is not found: a server or a secret that is new
+_KEPT_SECONDS: Final = 30.0  # until the tables are read again
+_PAUSE_SECONDS: Final = 0.1  # between two reads for what is not found: a server or a secret that is new
 
 # A view or a policy of another role would run that role's functions with the rights of the current one.
 _READABLE: Final = """
@@ -41,7 +41,7 @@ class Destination:
 
 
 class Destinations:
-    """The destinations by name. What is in the database is read at most once a second."""
+    """The destinations by name. What is in the database is read at most ten times a second."""
 
     def __init__(
         self, connection: KeptConnection, secrets_of: Callable[[Schemas], tuple[Secret, ...]]
@@ -59,43 +59,60 @@ class Destinations:
         Raises:
             UnavailableError: it is not known yet, and the database is not available.
         """
-        await self.read(KEPT_SECONDS)
-        found = self._known(name)
-        if found is None and await self.read(_SOONEST_SECONDS):
-            found = self._known(name)
-        return found
+        await self.read()
+        return self._known(name) or await self.find_again(name)
 
     async def find_again(self, name: str) -> Destination | None:
-        """Return the destination as ``find`` does, if it may have changed since; else None."""
-        return self._known(name) if await self.read(_SOONEST_SECONDS) else None
+        """Return the destination as it is now in the database; None if there is none, or no database.
 
-    async def read(self, max_age: float) -> bool:
-        """Read the tables, unless that was done in the last ``max_age`` seconds. Return True if it is done.
+        Requests that wait for it share one read.
+        """
+        asked_at = time.monotonic()
+        async with self._reading:
+            if not self._is_read_since(asked_at):
+                if self._read_at is not None:
+                    await asyncio.sleep(self._read_at + _PAUSE_SECONDS - time.monotonic())
+                if not await self._read():
+                    return None
+        return self._known(name)
+
+    async def read(self) -> None:
+        """Read the tables, unless that was done in the last half minute.
 
         Raises:
             UnavailableError: they were never read, and the database is not available.
         """
-        if self._is_younger(max_age):  # without waiting for a read that is under way
-            return False
+        if self._is_kept():  # without waiting for a read that is under way
+            return
         async with self._reading:
-            if self._is_younger(max_age):
-                return False
-            try:
-                self._found = await self._connection.run(self._select)
-            except UnavailableError:
-                if self._read_at is None:
-                    raise
-                return False  # what is known stays until the database is back
-            self._read_at = time.monotonic()
-            return True
+            if not self._is_kept():
+                await self._read()
+
+    async def _read(self) -> bool:
+        """Read the tables. Return False if the database is not available: what is known stays until then.
+
+        Raises UnavailableError if they were never read.
+        """
+        began_at = time.monotonic()
+        try:
+            self._found = await self._connection.run(self._select)
+        except UnavailableError:
+            if self._read_at is None:
+                raise
+            return False
+        self._read_at = began_at
+        return True
 
     @property
     def all(self) -> list[Destination]:
         """The destinations that were read last."""
         return self._found
 
-    def _is_younger(self, max_age: float) -> bool:
-        return self._read_at is not None and time.monotonic() - self._read_at < max_age
+    def _is_kept(self) -> bool:
+        return self._is_read_since(time.monotonic() - _KEPT_SECONDS)
+
+    def _is_read_since(self, moment: float) -> bool:
+        return self._read_at is not None and self._read_at >= moment
 
     def _known(self, name: str) -> Destination | None:
         named = (item for item in self._found if name in (item.schemas.server, item.schemas.views))

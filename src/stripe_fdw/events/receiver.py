@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.destinations import KEPT_SECONDS, Destination, Destinations
+from stripe_fdw.events.destinations import Destination, Destinations
 from stripe_fdw.events.event import Event, InvalidEventError
 from stripe_fdw.events.group_commit import GroupCommit, RefusedEventError
 from stripe_fdw.events.kept_connection import KeptConnection, UnavailableError
@@ -79,7 +79,7 @@ class Receiver:
 
     async def _tell_destinations(self) -> None:
         try:
-            await self._destinations.read(KEPT_SECONDS)
+            await self._destinations.read()
         except UnavailableError:
             return  # which the connection has reported
         if not self._destinations.all:
