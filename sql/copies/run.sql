@@ -27,7 +27,7 @@ alter table stripe_sync.run
     add column if not exists changed_at timestamptz,  -- when a refresh last changed a row
     add column if not exists confirmed_at timestamptz,  -- rows were true then: when the last complete run began
     add column if not exists expected bigint,         -- how many objects the last complete list had
-    add column if not exists lacks text;              -- why it was left out: it has no list, permission or product
+    add column if not exists lacks text;              -- why it failed: no list, permission, product or confirmation
 
 comment on table stripe_sync.run is 'The last refresh of each resource. Its position says where to go on.';
 

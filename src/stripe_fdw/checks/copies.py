@@ -19,10 +19,11 @@ from stripe_fdw.sql_quoting import quote_literal
 
 _MAX_NAMED: Final = 20  # copies in a command, where that of all does as well
 _MAX_REASONS: Final = 3
-_FAILURES: Final = (  # by what they lack: what is said of them, and what is to be done before a refresh
-    ("permission", "the key may not read", "give the key these permissions, then: "),
-    ("product", "the account does not use any more the product of", "activate it in Stripe, then: "),
-    (None, "the last refresh failed of", ""),
+_FAILURES: Final = (  # by what they lack: what is said, when to refresh them, and with which option
+    ("permission", "the key may not read", "give the key these permissions, then: ", ""),
+    ("product", "the account does not use any more the product of", "activate it in Stripe, then: ", ""),
+    ("confirmation", "the last refresh failed of", "if they are deleted: ", " --confirm-deletions"),
+    (None, "the last refresh failed of", "", ""),
 )
 # Of all columns but those that count rows. What an earlier version has installed has no column "lacks".
 _STATES: Final = """
@@ -111,9 +112,9 @@ def _refreshes(subject: Subject, copies: Sequence[_Copy]) -> Iterator[Finding]:
         names = "" if is_brief else "".join(f" {copy.resource}" for copy in of)
         return f"stripe-fdw refresh{subject.schemas.option}{names}"
 
-    for lack, what, first in _FAILURES:
+    for lack, what, first, option in _FAILURES:
         if failed := [copy for copy in expected if copy.state == "failed" and copy.lacks == lack]:
-            yield _failure(what, failed, first + refresh(failed))
+            yield _failure(what, failed, f"{first}{refresh(failed)}{option}")
     for state in ("interrupted", "never refreshed"):
         if found := [copy for copy in expected if copy.state == state]:
             yield warning("copies", f"{state}: {_named(found)}", refresh(found))

@@ -18,7 +18,7 @@ from stripe_fdw.copies.new_indexes import IndexBuilder
 from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.owned_copies import OwnedCopies
 from stripe_fdw.copies.refetch import Refetcher
-from stripe_fdw.copies.refresh import Progress, Refresher
+from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
 from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.counts import counted
@@ -29,9 +29,9 @@ from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedEr
 _FILL_SECONDS: Final = 30.0  # for new columns before the list is read; the rest of them is filled afterwards
 
 
-Lack = Literal["list", "permission", "product"]
+Lack = Literal["list", "permission", "product", "confirmation"]
 """Why a resource is left out: no list has all its objects, the key may not read them, or the account has not
-activated their product."""
+activated their product. A refresh that lacks the confirmation of many deletions has failed."""
 _LACKS: Final[dict[type[StripeFdwError], Lack]] = {
     NotListedError: "list",
     PermissionDeniedError: "permission",
@@ -114,7 +114,8 @@ class ResourceRefresh:
             run.release()
             raise
         except StripeFdwError as error:
-            self._finish(run, error.message)
+            unconfirmed = isinstance(error, DeletionsNotConfirmedError)
+            self._finish(run, error.message, "confirmation" if unconfirmed else None)
             raise
         except psycopg.Error as error:
             if not self.connection.closed:

@@ -214,6 +214,17 @@ def test_refreshes_that_failed_or_were_never_run_are_named(
     mend(fix)
     assert check()["copies"][0] == "ok"
 
+    db.execute(
+        "insert into stripe_copy.product (id, _raw, _account)"
+        " select 'prod_gone' || i, '{}', '' from generate_series(1, 101) i"
+    )
+    assert run("refresh", "product", DATABASE_URL=dsn, STRIPE_API_BASE=stripe.url).exit_code == 1
+    assert check()["copies"] == (
+        "problem",
+        "the last refresh failed of product: the list of product lacks 101 objects of the copy",
+        "if they are deleted: stripe-fdw refresh product --confirm-deletions",
+    )
+
 
 def test_copies_that_cannot_be_read_are_told_without_a_fix(
     check: Check, db: psycopg.Connection, mend: Mend
