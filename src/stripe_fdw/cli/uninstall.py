@@ -130,7 +130,7 @@ class _Removal:
 
 
 def _confirm(removal: _Removal) -> None:
-    """Ask on a terminal. Raises OptionError if there is none, Abort if the answer is not yes."""
+    """Ask on a terminal. Raises OptionError if there is none, Exit if the answer is not yes."""
     for line in removal.lines:
         say(line)
     if not sys.stdin.isatty():
@@ -138,7 +138,9 @@ def _confirm(removal: _Removal) -> None:
             "uninstall asks before it removes anything, and there is no terminal",
             hint="Nothing was changed. --yes removes without asking.",
         )
-    typer.confirm("Remove all of this?", abort=True, err=True)
+    if not typer.confirm("Remove all of this?", err=True):
+        say("nothing was changed")
+        raise typer.Exit(1)
 
 
 def _delete(endpoints: list[EndpointRemoval]) -> None:
