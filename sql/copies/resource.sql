@@ -66,6 +66,7 @@ create or replace function stripe_sync.require_resource(resource text, schema te
 as $$
 declare
     closest text := stripe_sync.closest_resources(require_resource.resource, require_resource.schema);
+    refresh text;
 begin
     if require_resource.resource is null or require_resource.schema is null then
         raise null_value_not_allowed using
@@ -78,13 +79,19 @@ begin
     ) then
         return;
     end if;
+    -- Names that a shell would read as something else are left out.
+    select concat_ws(' ', 'stripe-fdw refresh', '--server ' || min(s.name),
+               substring(require_resource.resource from '^[a-z0-9_]+$'))
+      from stripe_sync.server s
+     where s.copies = require_resource.schema and 'stripe' not in (s.name, s.schema) and s.name ~ '^[A-Za-z0-9_]+$'
+      into refresh;
     raise undefined_table using
         message = format('schema "%s" has no copy of "%s"', require_resource.schema, left(require_resource.resource, 100)),
         hint = case
             when closest is not null then format('Closest: %s.', closest)
             when not exists (select from stripe_sync.resource r where r.schema = require_resource.schema)
-                then 'It has no copies at all: stripe-fdw refresh makes them.'
-            else 'stripe-fdw refresh makes copies that are missing; stripe-fdw catalog lists the names.'
+                then format('It has no copies at all. To make it: %s', refresh)
+            else format('To make it, if stripe-fdw catalog lists it: %s', refresh)
         end;
 end $$;
 

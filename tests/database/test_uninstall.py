@@ -319,6 +319,9 @@ def test_copies_are_kept_to_be_read_and_taken_over_by_another_installation(
     assert count(db, "select count(*) from app_customers") == len(copied) > 0
     error = failing(db, "update stripe.customer set email = 'x'")
     assert "shows copies that stripe-fdw uninstall has kept, and cannot be written" in said(error)
+    assert error.diag.message_hint == "To have writes go to Stripe again: stripe-fdw init"
+    error = failing(db, "insert into stripe_eu.customer (name) values ('x')")
+    assert str(error.diag.message_hint).endswith(": stripe-fdw init --server stripe_eu --schema stripe_eu")
     assert column(db, SCHEMAS) == [
         "stripe", "stripe_copy", "stripe_eu", "stripe_eu_copy",
     ]  # fmt: skip

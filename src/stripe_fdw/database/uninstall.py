@@ -48,7 +48,7 @@ _REFUSE_WRITE: Final = """
         raise feature_not_supported using
             message = format('view "%s.%s" shows copies that stripe-fdw uninstall has kept, and cannot'
                 ' be written', tg_table_schema, tg_table_name),
-            hint = 'Run stripe-fdw init with --copies, which has writes go to Stripe again.';
+            hint = {hint};
     end $$;
     revoke execute on function {views}.refuse_write() from public
 """
@@ -237,8 +237,10 @@ def _keep_copies(connection: psycopg.Connection, item: Schemas, rule: str) -> It
         " where t.tgrelid = c.oid and t.tgname = 'write_view') order by 1",
         (item.views,),
     ).fetchall()
+    init = f"stripe-fdw init{item.option}{'' if item.is_default else f' --schema {item.views}'}"
     if views:
-        connection.execute(sql.SQL(_REFUSE_WRITE).format(views=sql.Identifier(item.views)))
+        hint = sql.Literal(f"To have writes go to Stripe again: {init}")
+        connection.execute(sql.SQL(_REFUSE_WRITE).format(views=sql.Identifier(item.views), hint=hint))
     for (view,) in views:
         name = sql.Identifier(item.views, view)
         connection.execute(sql.SQL("drop trigger write_view on {}").format(name))
@@ -256,9 +258,8 @@ def _keep_copies(connection: psycopg.Connection, item: Schemas, rule: str) -> It
     made = counted(len(tables), "table")
     yield f"kept {made} in schema {item.copies}, with views in schema {item.views}"
     names = sql.SQL(", ").join(map(sql.Identifier, (item.views, item.copies))).as_string(connection)
-    schema = "" if item.is_default else f" --schema {item.views}"
     yield f"  to drop them: drop schema {names} cascade;"
-    yield f"  to keep them current again: stripe-fdw init{item.option}{schema}"
+    yield f"  to keep them current again: {init}"
 
 
 def _forget(connection: psycopg.Connection, parts: InstalledParts) -> Iterator[str]:

@@ -578,8 +578,9 @@ def test_a_failed_job_waits_longer_each_time_and_a_final_failure_ends_it() -> No
         ("refresh('customer', 'elsewhere')", 'server "elsewhere" is not installed', "Installed: stripe."),
         ("refresh(null)", "the name of a resource is needed", "customer"),
         ("refresh_now('subscripton')", "no copy", "Closest: subscription."),
-        ("schedule_refresh('zzz', '* * * * *')", "no copy", "stripe-fdw refresh makes"),
-        ("unschedule_refresh('zzz')", "no copy", "stripe-fdw refresh makes"),
+        ("schedule_refresh('zzz', '* * * * *')", "no copy", "catalog lists it: stripe-fdw refresh zzz"),
+        ("schedule_refresh('zzz; ls', '* * * * *')", "no copy", "catalog lists it: stripe-fdw refresh"),
+        ("unschedule_refresh('zzz')", "no copy", "stripe-fdw refresh zzz"),
         ("schedule_refresh('customer', 'daily')", '"daily" is not a cron expression', "'0 3 * * *'"),
         ("schedule_refresh('customer', null)", "is not a cron expression", "'0 3 * * *'"),
         ("schedule_refresh('customer', '60 * * * *')", '"60 * * * *" is not', "from 0 to 59"),
@@ -597,6 +598,7 @@ def test_wrong_names_and_schedules_are_refused(
         db.execute(f"select stripe_sync.{call}".encode())
     assert message in str(caught.value.diag.message_primary)
     assert hint in str(caught.value.diag.message_hint)
+    assert "; ls" not in str(caught.value.diag.message_hint)
     assert "SQL statement" not in str(caught.value.diag.context)  # of our own
 
 

@@ -335,6 +335,9 @@ def test_what_a_rollback_has_lost_is_asked_for_in_its_own_account(
 
 
 def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute("select stripe_sync.schedule_refresh('dispute', '0 3 * * *', 'stripe_eu')")
+    assert str(caught.value.diag.message_hint).endswith(": stripe-fdw refresh --server stripe_eu dispute")
     db.execute("select stripe_sync.schedule_refresh('customer', '0 3 * * *', 'stripe_eu')")
     schedules = "select server, schedule from stripe_sync.status where resource = 'customer' order by 1"
     assert rows(db, schedules) == [("stripe", None), ("stripe_eu", "0 3 * * *")]

@@ -99,17 +99,26 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
             raise OptionError(
                 "option api_key_file must be an absolute path on the database host", sqlstate=_INVALID_VALUE
             )
-        if key_option == "api_key" and not _KEY.fullmatch(options["api_key"].strip()):
-            raise OptionError(
-                "the API key holds characters that no key has, such as spaces or line ends",
-                sqlstate=_INVALID_VALUE,
-            )
-        if key_option == "api_key" and options["api_key"].strip().startswith("pk_"):
-            raise OptionError(
-                "the API key is a publishable key (pk_...), which can read nothing",
-                hint="Use a restricted key (rk_...) or a secret key (sk_...).",
-                sqlstate=_INVALID_VALUE,
-            )
+        if key_option == "api_key":
+            _check_api_key(options["api_key"].strip())
+
+
+def _check_api_key(key: str) -> None:
+    """Raise OptionError for what cannot be a key that reads anything."""
+    if not _KEY.fullmatch(key):
+        raise OptionError(
+            "the API key holds characters that no key has, such as spaces or line ends",
+            sqlstate=_INVALID_VALUE,
+        )
+    message = None
+    if not key.strip("."):  # as hints have it
+        message = "the API key is the placeholder of an example"
+    elif key.startswith("pk_"):
+        message = "the API key is a publishable key (pk_...), which can read nothing"
+    if message:
+        raise OptionError(
+            message, hint="Use a restricted key (rk_...) or a secret key (sk_...).", sqlstate=_INVALID_VALUE
+        )
 
 
 def check_merged_options(options: Mapping[str, str]) -> None:
@@ -257,15 +266,15 @@ def _no_mapping(options: Mapping[str, str]) -> AuthenticationError:
             + (
                 ""
                 if options.has_usage
-                else " as the server's owner, or as the role itself after"
+                else " -- as the server's owner, or as the role itself after"
                 f" GRANT USAGE ON FOREIGN SERVER {server} TO {role};"
             ),
         )
     return AuthenticationError(
         "there is no API key: the role that reads or writes the table has no user mapping on its server",
         detail="A SECURITY DEFINER function and a materialized view's refresh use their owner's mapping.",
-        hint="CREATE USER MAPPING FOR role SERVER ... OPTIONS (api_key '...'); as the server's owner, or as"
-        " the role itself after GRANT USAGE ON FOREIGN SERVER ... TO role;",
+        hint="CREATE USER MAPPING FOR role SERVER ... OPTIONS (api_key '...'); -- as the server's owner, or"
+        " as the role itself after GRANT USAGE ON FOREIGN SERVER ... TO role;",
     )
 
 

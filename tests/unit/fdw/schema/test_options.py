@@ -34,6 +34,7 @@ WRONG: list[tuple[OptionContext, dict[str, str], str, str]] = [
     ("user mapping", {"api_key": KEY, "api_key_env": "K"}, "exactly one", ""),
     ("user mapping", {"api_key": " "}, "api_key is empty", ""),
     ("user mapping", {"api_key": "pk_test_51H"}, "publishable key", "restricted key"),
+    ("user mapping", {"api_key": "..."}, "placeholder of an example", "restricted key"),
     ("user mapping", {"api_key_file": "key"}, "absolute path", ""),
     ("wrapper", {"x": "y"}, '"x"', "has no options"),
     ("column", {"x": "y"}, '"x"', "column_name"),
@@ -100,7 +101,7 @@ def test_an_error_names_the_role_and_the_server_where_the_host_tells_them() -> N
         read_api_key(options)
     create = """CREATE USER MAPPING FOR "the ""owner""\" SERVER "stripe" OPTIONS (api_key '...');"""
     assert caught.value.hint == (
-        f"{create} as the server's owner, or as the role itself after"
+        f"{create} -- as the server's owner, or as the role itself after"
         ' GRANT USAGE ON FOREIGN SERVER "stripe" TO "the ""owner""";'
     )
     options.has_usage = True
