@@ -11,11 +11,11 @@ from psycopg import sql
 
 from stripe_fdw.api.api_base import STRIPE
 from stripe_fdw.database.errors import InstallError, Report
-from stripe_fdw.database.installed_parts import JOBS_SCHEMA
+from stripe_fdw.database.installed_parts import schemas_of_copies
 from stripe_fdw.database.key_check import CheckedKey, RefusedKeyError, check_key, has_key
-from stripe_fdw.database.ownership import refuse_objects_of_others
+from stripe_fdw.database.ownership import refuse_to_superuser
 from stripe_fdw.database.queries import single_value
-from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.fdw.schema.import_schema import CHECK_TABLE
 
 
@@ -89,14 +89,12 @@ class Subject:
         Functions of its views would have a superuser's rights. None if there is no reason. Ask before each
         check, since another role may make something in the meantime.
         """
-        if self.value("select rolsuper from pg_roles where rolname = current_user") is not True:
-            return None
         schemas = [self.schemas.live]
         if copies:  # with the state of all servers, and the queue
-            schemas += [SYNC_SCHEMA, JOBS_SCHEMA]
-            schemas += [self.schemas.copies, self.schemas.views] if self.has_copies else []
+            schemas += schemas_of_copies([self.schemas])
+            schemas += [self.schemas.views] if self.has_copies else []
         try:
-            refuse_objects_of_others(self.connection, schemas)
+            refuse_to_superuser(self.connection, schemas)
         except InstallError as error:
             return error
         return None

@@ -13,9 +13,11 @@ from rich.table import Table
 from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import JsonOption, out, print_json, print_table
 from stripe_fdw.database.errors import InstallError, database_error
+from stripe_fdw.database.installed_parts import schemas_of_copies
+from stripe_fdw.database.ownership import refuse_to_superuser
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.database.servers import find_server
+from stripe_fdw.database.servers import find_server, installed_servers
 from stripe_fdw.database.session import open_session
 from stripe_fdw.redaction import redact
 
@@ -68,6 +70,7 @@ def status(
     """Show the local copies in the database that DATABASE_URL names, events, and views that are refreshed."""
     try:
         with open_session(database_url()) as connection:
+            refuse_to_superuser(connection, schemas_of_copies(installed_servers(connection)))
             if single_value(connection, "select to_regclass('stripe_sync.status')") is None:
                 raise InstallError(
                     "this database has no local copies", hint="Make them: stripe-fdw refresh customer."

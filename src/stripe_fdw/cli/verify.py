@@ -21,6 +21,8 @@ from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.verify import Verification, Verifier
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError, database_error
+from stripe_fdw.database.installed_parts import schemas_of_copies
+from stripe_fdw.database.ownership import refuse_to_superuser
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import NotActivatedError, PermissionDeniedError, StripeFdwError
@@ -58,6 +60,7 @@ def verify(
     url, schemas, client = copied.database_url, copied.schemas, copied.client
     try:
         with open_session(url) as connection:
+            refuse_to_superuser(connection, schemas_of_copies([schemas]))
             resources = _resources(connection, schemas, resource or [])
             check_copies(connection, schemas, resources)
             account = check_account(client, connection, schemas, lambda: None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,6 +104,11 @@ def installed_parts(connection: psycopg.Connection, server: str | None = None) -
         sum(mappings for _, mappings in foreign),
         None if server is not None else _extension(connection),
     )
+
+
+def schemas_of_copies(servers: Iterable[Schemas]) -> list[str]:
+    """Return the schemas that a command reads and writes which works with copies of these servers."""
+    return [SYNC_SCHEMA, JOBS_SCHEMA, *(item.copies for item in servers)]
 
 
 def kept_schemas(connection: psycopg.Connection) -> set[str]:

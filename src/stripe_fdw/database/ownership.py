@@ -132,6 +132,22 @@ def refuse_objects_of_others(
         )
 
 
+def refuse_to_superuser(connection: psycopg.Connection, schemas: Sequence[str]) -> None:
+    """Raise InstallError, as ``refuse_objects_of_others`` does, if the current role is a superuser.
+
+    Reading and writing what another role has made can call that role's functions, with a superuser's rights.
+    """
+    role = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
+    if role is None or not role[0]:
+        return
+    try:
+        refuse_objects_of_others(connection, schemas)
+    except InstallError as error:
+        if error.message.startswith("schema "):  # it was another role that has installed
+            error.hint = "Its functions would have a superuser's rights. Connect as its owner."
+        raise
+
+
 def _listing(others: list[str]) -> str | None:
     if not others:
         return None

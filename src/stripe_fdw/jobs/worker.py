@@ -19,6 +19,8 @@ from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.home import is_home
 from stripe_fdw.copies.install import update_copies
 from stripe_fdw.database.errors import InstallError, database_error, database_message
+from stripe_fdw.database.installed_parts import schemas_of_copies
+from stripe_fdw.database.ownership import refuse_to_superuser
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, RateLimitError
@@ -66,6 +68,7 @@ def install(work: Work) -> list[str]:
         InstallError: something that bears our names is another role's, or the database refuses.
     """
     with open_session(work.database_url) as connection:
+        refuse_to_superuser(connection, schemas_of_copies(account.schemas for account in work.accounts))
         changes = list(install_queue(connection))
         # An installation without it has functions of an earlier version.
         if single_value(connection, _NEWEST) is not True:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import find_server
 from stripe_fdw.database.session import open_session
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.checked import run
 from support.commands import Command, run_command
 from support.database import WRAPPERS, column, one
 
@@ -323,3 +326,39 @@ def test_the_database_does_not_choose_whose_the_key_becomes(prepared: Prepared) 
     assert "gives its sessions the role mallory" in prepared.refusal().message
     prepared.admin("set role none; alter database prepared reset role")
     assert "created server stripe" in prepared.install()
+
+
+@SQL_ALONE
+def test_no_command_of_a_superuser_runs_code_of_the_role_that_installed(
+    prepared: Prepared, simulator: SimulatorProcess
+) -> None:
+    prepared.admin("create table public.trace (ran_as text); grant insert on public.trace to public")
+    note = "language plpgsql as $$ begin insert into public.trace values (current_user);"
+    functions = (
+        f"create function public.note() returns trigger {note} return new; end $$;"
+        f"create or replace function stripe_sync.identity() returns text {note} return ''; end $$;"
+        "create or replace function stripe_sync.count_rows(schema text, resource text, account text,"
+        f" deleted boolean) returns bigint {note} return 0; end $$"
+    )
+    with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+        connection.execute("set role mallory")
+        with connection.transaction():
+            list(install_copies(connection, Schemas(), ["customer"]))
+        connection.execute(functions.encode())
+        tables = (
+            "select oid::regclass::text from pg_class where relkind = 'r' and relowner = 'mallory'::regrole"
+        )
+        for name in column(connection, tables):
+            connection.execute(
+                f"create trigger note before insert or update on {name} for each row"
+                " execute function public.note()".encode()
+            )
+    settings = {"DATABASE_URL": prepared.dsn, "STRIPE_API_BASE": simulator.url, "STRIPE_API_KEY": KEY}
+    for command in ("status", "status --json", "verify", "adopt", "worker --once"):
+        result = run(*command.split(), **settings)
+        assert isinstance(result.exception, InstallError), (command, result.output)
+        schema = "stripe_sync" if command == "adopt" else "stripe_copy"
+        assert f"schema {schema} belongs to role mallory" in result.exception.message
+        assert str(result.exception.hint).endswith("Connect as its owner.")
+        with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+            assert column(connection, "select ran_as from public.trace") == [], command
