@@ -17,7 +17,7 @@ from typing import Final
 import psycopg
 
 from stripe_fdw.api.client import Client
-from stripe_fdw.database.session import APPLICATION_NAME, CLIENT_ENCODING
+from stripe_fdw.database.session import APPLICATION_NAME, CLIENT_ENCODING, bounded_conninfo
 
 _HORIZON: Final = 2.0  # seconds ahead that slots are leased
 _MAX_SECONDS: Final = 0.5  # of slots in one lease
@@ -118,9 +118,8 @@ class RequestBudget:
     def _open(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
-                self._database_url,
+                bounded_conninfo(self._database_url),
                 autocommit=True,
-                connect_timeout=10,
                 client_encoding=CLIENT_ENCODING,
                 fallback_application_name=APPLICATION_NAME,
             )

@@ -24,7 +24,7 @@ def open_session(database_url: str) -> Iterator[psycopg.Connection]:
     Connecting takes ten seconds for each address at most, unless the user has set another bound.
     """
     with psycopg.connect(
-        _bounded(database_url),
+        bounded_conninfo(database_url),
         autocommit=True,
         client_encoding=CLIENT_ENCODING,
         fallback_application_name=APPLICATION_NAME,
@@ -33,8 +33,8 @@ def open_session(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _bounded(url: str) -> str:
-    """Return a connection string with a bound of the time to connect, unless there is one already."""
+def bounded_conninfo(url: str, seconds: int = _CONNECT_SECONDS) -> str:
+    """Return a connection string with a bound of the time to connect, unless the user has set one."""
     if "connect_timeout" in conninfo_to_dict(url) or "PGCONNECT_TIMEOUT" in os.environ:
         return url
-    return make_conninfo(url, connect_timeout=_CONNECT_SECONDS)
+    return make_conninfo(url, connect_timeout=seconds)

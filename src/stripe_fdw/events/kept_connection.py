@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from stripe_fdw.database.errors import database_message
-from stripe_fdw.database.session import APPLICATION_NAME, CLIENT_ENCODING
+from stripe_fdw.database.session import APPLICATION_NAME, CLIENT_ENCODING, bounded_conninfo
 from stripe_fdw.errors import StripeFdwError
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ _TRANSACTION_SECONDS: Final = 10.0
 _FIRST_PAUSE: Final = 0.1  # seconds until the next attempt after a failure, doubled with each
 _LONGEST_PAUSE: Final = 2.0
 # Of libpq, unless the connection string has others: a host that is gone without a word is noticed.
-_DEFAULTS: Final = {"connect_timeout": _CONNECT_SECONDS, "tcp_user_timeout": int(_TRANSACTION_SECONDS * 1000)}
+_DEFAULTS: Final = {"tcp_user_timeout": int(_TRANSACTION_SECONDS * 1000)}
 _PREPARE: Final = (
     f"set search_path = pg_catalog, pg_temp; set statement_timeout = '{_STATEMENT_SECONDS}s';"
     f" set idle_in_transaction_session_timeout = '{int(_TRANSACTION_SECONDS)}s'"
@@ -45,7 +45,7 @@ class KeptConnection:
         self._parameters: dict[str, Any] = {
             **_DEFAULTS,
             "fallback_application_name": APPLICATION_NAME,
-            **conninfo_to_dict(database_url),
+            **conninfo_to_dict(bounded_conninfo(database_url, _CONNECT_SECONDS)),
             "client_encoding": CLIENT_ENCODING,
         }
         self._say = say

@@ -28,7 +28,7 @@ from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import installed_servers
-from stripe_fdw.database.session import APPLICATION_NAME, open_session
+from stripe_fdw.database.session import APPLICATION_NAME, bounded_conninfo, open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.queue_schema import SEARCH_PATH
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError
@@ -108,7 +108,7 @@ def make_app(work: Work) -> App:
 
     app = App(
         connector=PsycopgConnector(
-            conninfo=work.database_url,
+            conninfo=bounded_conninfo(work.database_url),
             configure=configure,
             min_size=1,
             max_size=4,
