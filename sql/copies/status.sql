@@ -82,7 +82,8 @@ create or replace view stripe_sync.status as
              where d.schema = known.schema and d.resource = known.resource and d.account = coalesce(r.account, '')) as in_doubt,
            server.server,
            'copy' as kind,
-           r.finished_at - r.started_at as duration
+           r.finished_at - r.started_at as duration,
+           r.lacks
       from stripe_sync.run r
       full join (select schema, name as resource from stripe_sync.resource) known using (schema, resource)
       left join stripe_sync.schedule s using (schema, resource)
@@ -91,7 +92,7 @@ create or replace view stripe_sync.status as
     select r.name[1], r.name[2], '', v.state,
            null, null, null, null, null, null, null,
            v.started_at, v.finished_at, v.refreshed_at, v.error, null, null, null, null, null, null, null,
-           v.schedule, null, null, 'materialized view', v.duration
+           v.schedule, null, null, 'materialized view', v.duration, null
       from stripe_sync.view_status v
       join stripe_sync.view_refresh r on r.view = v.view;
 
@@ -111,3 +112,4 @@ comment on column stripe_sync.status.in_doubt is 'Objects that are asked for aga
 comment on column stripe_sync.status.server is 'The server whose account is copied: stripe_sync.server';
 comment on column stripe_sync.status.kind is 'copy or materialized view; more of the latter is in stripe_sync.view_status';
 comment on column stripe_sync.status.duration is 'How long the last refresh took; of a materialized view the last that succeeded';
+comment on column stripe_sync.status.lacks is 'What it failed for: list, permission, product or confirmation; NULL: something else, or nothing';

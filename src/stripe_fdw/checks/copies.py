@@ -25,15 +25,18 @@ _FAILURES: Final = (  # by what they lack: what is said, when to refresh them, a
     ("confirmation", "the last refresh failed of", "if they are deleted: ", " --confirm-deletions"),
     (None, "the last refresh failed of", "", ""),
 )
-# Of all columns but those that count rows. What an earlier version has installed has no column "lacks".
+# Of all columns but those that count rows. Where an earlier version has made the view, which has no column
+# "lacks", the name is that of the outer query's.
 _STATES: Final = """
-    select s.resource, s.state, s.finished_full_at is not null, s.error, s.schedule,
-           coalesce(s.finished_full_at < now() - interval '1 day', false),
-           nullif(to_jsonb(r) ->> 'lacks', 'list')
-      from stripe_sync.status s
-      left join stripe_sync.run r using (schema, resource, account)
-     where s.schema = %s and s.kind = 'copy' and s.account = ''
-     order by s.resource
+    select resource, state, finished_full_at is not null, error, schedule,
+           coalesce(finished_full_at < now() - interval '1 day', false),
+           nullif(s.lacks, 'list')
+      from (select null::text as lacks) of_earlier_versions
+     cross join lateral (
+           select resource, state, finished_full_at, error, schedule, lacks
+             from stripe_sync.status
+            where schema = %s and kind = 'copy' and account = '') s
+     order by resource
 """
 
 

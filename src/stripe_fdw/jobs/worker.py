@@ -35,7 +35,7 @@ _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose
 _POLL_SECONDS: Final = 5.0
 _NEWEST: Final = (
     "select exists (select from pg_attribute"
-    " where attrelid = to_regclass('stripe_sync.run') and attname = 'lacks')"
+    " where attrelid = to_regclass('stripe_sync.status') and attname = 'lacks')"
 )
 
 

@@ -423,6 +423,25 @@ def test_what_cannot_be_checked_hides_nothing_else(check: Check, db: psycopg.Con
     assert found["webhook_endpoint"][0] == "ok"
 
 
+def test_copies_are_checked_by_a_role_that_may_read_their_status_alone_of_each_version(
+    dsn: str, db: psycopg.Connection, keys: SimulatorProcess
+) -> None:
+    db.execute("create role check_monitor login; grant usage on schema stripe_sync to check_monitor")
+    try:
+        db.execute("grant select on stripe_sync.server, stripe_sync.status to check_monitor")
+        as_monitor = make_conninfo(dsn, user="check_monitor")
+        assert Checked(run("check", "--json", DATABASE_URL=as_monitor))["copies"][0] == "ok"
+        columns = "schema, resource, account, kind, state, finished_full_at, error, schedule"
+        db.execute(
+            "alter view stripe_sync.status rename to later; create view stripe_sync.status as"
+            f" select {columns} from stripe_sync.later;"
+            " grant select on stripe_sync.status to check_monitor".encode()
+        )
+        assert Checked(run("check", "--json", DATABASE_URL=as_monitor))["copies"][0] == "ok"
+    finally:
+        db.execute("drop owned by check_monitor; drop role check_monitor")
+
+
 def test_a_role_that_may_not_read_the_state_is_told_who_may(
     dsn: str, db: psycopg.Connection, keys: SimulatorProcess
 ) -> None:

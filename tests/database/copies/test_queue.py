@@ -436,7 +436,8 @@ def test_a_worker_brings_what_an_earlier_version_has_installed_up_to_date(
     db: psycopg.Connection, worker: Worker
 ) -> None:
     db.execute(
-        "alter table stripe_sync.run drop column lacks; update stripe_sync.installed set digest = 'earlier'"
+        "drop view stripe_sync.status; alter table stripe_sync.run drop column lacks;"
+        " update stripe_sync.installed set digest = 'earlier'"
     )
     db.execute("select stripe_sync.refresh('customer')")
     finished(worker("--once"))
