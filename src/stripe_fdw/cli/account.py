@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
+from stripe_fdw.cli.output import one_line, say
 from stripe_fdw.database.connection_hints import connection_hint
 from stripe_fdw.database.errors import database_error
 from stripe_fdw.database.schemas import Schemas
@@ -86,8 +87,8 @@ def client_of(connection: psycopg.Connection, schemas: Schemas) -> Client:
     """Return a client with the key of a server's account.
 
     It is in the environment, or in the current role's user mapping. A key of the database is sent where the
-    server sends it, and one of the environment where STRIPE_API_BASE says. A connected account that the
-    server names is the one that is read, as by its foreign tables.
+    server sends it, and one of the environment where STRIPE_API_BASE says, which is told if the foreign
+    tables send theirs elsewhere. A connected account that the server names is read, as by them.
 
     Raises OptionError if there is no key, or an option of the server is wrong.
     """
@@ -96,11 +97,17 @@ def client_of(connection: psycopg.Connection, schemas: Schemas) -> Client:
         api_base = env.stripe_api_base or STRIPE
     else:
         key, api_base = _key_of_mapping(connection, schemas), options.get("api_base", STRIPE)
+    api_base, of_tables = check_api_base(api_base), options.get("api_base", api_base)
+    if of_tables.strip().rstrip("/") != api_base:
+        say(
+            f"requests go to {api_base}, where the key of {schemas.key_variable} is sent, and those of the"
+            f" foreign tables of server {one_line(schemas.server)} to {one_line(of_tables)}"
+        )
     return Client(
         ClientOptions(
             Secret(key),
             load().api_version,
-            check_api_base(api_base),
+            api_base,
             stripe_account=options.get("stripe_account"),
             max_requests_per_second=env.max_requests_per_second,
             background_share=env.background_share,
@@ -109,11 +116,11 @@ def client_of(connection: psycopg.Connection, schemas: Schemas) -> Client:
 
 
 def _options_of_server(connection: psycopg.Connection, schemas: Schemas) -> dict[str, str]:
-    """Return the options of the foreign server; none where there is no foreign data wrapper."""
+    """Return the options of the foreign server, with its ``api_base``; none where there is no such server."""
     row = connection.execute(
         "select coalesce(srvoptions, '{}') from pg_foreign_server where srvname = %s", (schemas.server,)
     ).fetchone()
-    return dict(item.split("=", 1) for item in row[0]) if row else {}
+    return {"api_base": STRIPE, **dict(item.split("=", 1) for item in row[0])} if row else {}
 
 
 def _key_of_mapping(connection: psycopg.Connection, schemas: Schemas) -> str:

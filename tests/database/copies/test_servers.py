@@ -357,6 +357,20 @@ def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command
     assert "\nstripe  " not in one_server
 
 
+def test_requests_that_go_elsewhere_than_those_of_the_foreign_tables_are_told(
+    command: Command, home: SimulatorProcess, abroad: SimulatorProcess
+) -> None:
+    told = f"requests go to {home.url}, where the key of STRIPE_API_KEY_STRIPE_EU is sent"
+    for variables, is_told in (
+        ({"STRIPE_API_KEY_STRIPE_EU": EU_KEY}, True),
+        ({"STRIPE_API_KEY_STRIPE_EU": EU_KEY, "STRIPE_API_BASE": f"{abroad.url}/"}, False),
+        ({}, False),  # the key and the address are those of the server
+    ):
+        shown = command("webhook", "list", "--server", "stripe_eu", **variables).output
+        assert (told in shown, "requests go to" in shown) == (is_told, is_told)
+        assert (f"foreign tables of server stripe_eu to {abroad.url}" in shown) is is_told
+
+
 def test_a_live_key_is_refused_for_copies_of_test_mode(db: psycopg.Connection, command: Command) -> None:
     live = "sk_live_" + KEY.removeprefix("sk_test_")
     for server in ("stripe", "stripe_eu"):
