@@ -49,8 +49,8 @@ from stripe_fdw.errors import Interrupted, StripeFdwError
 _PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
 _REFETCH_SECONDS = 30.0  # in which doubtful objects are asked for again at the end
 _AGAIN = (
-    "What was committed stays. Run it again: lists go on where they were interrupted; complete ones are read"
-    " anew, last."
+    "What was committed stays. Run it again: lists go on where they were interrupted, and complete ones are"
+    " read anew."
 )
 _LOOK_SECONDS = 0.5  # between two looks at a refresh of another process
 

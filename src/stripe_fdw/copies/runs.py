@@ -226,7 +226,8 @@ def incomplete_first(
 ) -> tuple[Resource, ...]:
     """Return the resources with those first whose list was never read, or whose last run is to go on.
 
-    So a refresh of many that is interrupted again and again comes to its end.
+    So a refresh of many that is interrupted again and again gets further with each, up to lists that are read
+    by parent, which come after all others.
     """
     rows = connection.execute(
         "select resource from stripe_sync.run where schema = %s and account = ''"
