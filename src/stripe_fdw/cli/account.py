@@ -37,7 +37,7 @@ def database_url() -> str:
         )
     try:
         conninfo_to_dict(url)
-    except ProgrammingError:  # whose text may repeat a password
+    except (ProgrammingError, UnicodeDecodeError):  # whose text may repeat a password
         raise OptionError(
             "DATABASE_URL is not a connection string of libpq", hint=f"Write a URI or keywords, {example}."
         ) from None

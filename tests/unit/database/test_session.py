@@ -11,7 +11,9 @@ from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
 from stripe_fdw.cli import _app as cli
+from stripe_fdw.cli.account import database_url
 from stripe_fdw.copies.budget import RequestBudget
+from stripe_fdw.errors import OptionError
 from stripe_fdw.events.kept_connection import KeptConnection, UnavailableError
 from stripe_fdw.jobs.tasks import Work, make_app
 from stripe_fdw.settings import settings
@@ -72,3 +74,15 @@ def test_connections_that_are_kept_have_the_same_bound(
         asyncio.run(KeptConnection(url, print).run(lambda _: asyncio.sleep(0)))
     a_webhook_waits = 5 if bound == 10 else bound
     assert [str(item) for item in opened] == [str(item) for item in (bound, bound, a_webhook_waits)]
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:s3cret@[::1/app", "postgresql://u:s3cret%FF@/app"])
+def test_what_is_no_connection_string_is_an_error_without_its_password(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.cache_clear()
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(OptionError, match="DATABASE_URL is not a connection string of libpq") as caught:
+        database_url()
+    settings.cache_clear()
+    assert "s3cret" not in f"{caught.value} {caught.value.hint}"
