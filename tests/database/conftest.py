@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import psycopg
 import pytest
+import urllib3
 
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
@@ -170,8 +171,29 @@ def database(databases: Callable[[str], str], host: str) -> str:
     return databases(host)
 
 
+@pytest.fixture(scope="module")
+def unchanged(simulator: SimulatorProcess) -> Iterator[None]:
+    """Check after a module that it has left the simulator's objects as they were."""
+    before = _last_event(simulator)
+    yield
+    assert _last_event(simulator) == before
+
+
+@pytest.fixture(scope="module")
+def restored(simulator: SimulatorProcess, unchanged: None) -> Iterator[None]:
+    """Give the simulator the objects of its start after a module that has changed some."""
+    yield
+    simulator.control("POST", "/reset")
+
+
+def _last_event(simulator: SimulatorProcess) -> object:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    answer = urllib3.request("GET", f"{simulator.url}/v1/events?limit=1", headers=headers, timeout=20)
+    return answer.json()["data"]
+
+
 @pytest.fixture
-def calm(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
+def calm(simulator: SimulatorProcess, unchanged: None) -> Iterator[SimulatorProcess]:
     """The simulator without faults, limits, latency or a request log, before and after."""
     _calm(simulator)
     yield simulator

@@ -47,7 +47,7 @@ def preloading(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def dsn(preloading: Cluster, simulator: SimulatorProcess) -> str:
+def dsn(preloading: Cluster, simulator: SimulatorProcess, restored: None) -> str:
     with psycopg.connect(preloading.dsn(), autocommit=True) as connection:
         server_options = {"api_base": simulator.url, "max_requests_per_second": "10000"}
         install_into(connection, InstallPlan(server_options=server_options, mapping={"api_key": KEY}))

@@ -12,6 +12,7 @@ from stripe_fdw.catalog import Resource, load
 from stripe_simulator.process import SimulatorProcess
 from support.database import column, create, failing, one, rows
 
+pytestmark = pytest.mark.usefixtures("restored")
 Requests = Callable[[], list[str]]
 UNLISTED = [item for item in load().resources if not item.is_listed and not item.preview]
 

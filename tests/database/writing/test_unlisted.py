@@ -10,6 +10,7 @@ import pytest
 from stripe_simulator.process import SimulatorProcess
 from support.database import column, create, failing, in_hints, one, rows, said
 
+pytestmark = pytest.mark.usefixtures("restored")
 Requests = Callable[[], list[str]]
 
 
