@@ -56,9 +56,15 @@ def _turn(item: pytest.Item) -> int:
     return ORDER.index(file.parts[1]) if file.parts[1] in ORDER else len(ORDER)
 
 
+def pytest_collection() -> None:
+    """Collect the tests, which stay, without looking for garbage among them again and again."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Exempt the collected tests, which stay, from garbage collection."""
+    """Exempt the collected tests from garbage collection."""
     gc.freeze()
+    gc.enable()
 
 
 class FileScheduling(LoadScopeScheduling):
