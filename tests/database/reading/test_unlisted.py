@@ -178,7 +178,7 @@ def test_mandates_are_joined_with_what_names_them(db: psycopg.Connection, reques
 def test_mandates_are_joined_with_a_place_inside_a_charge(db: psycopg.Connection, requests: Requests) -> None:
     place = "payment_method_details -> (payment_method_details ->> 'type') ->> 'mandate'"
     query = f"""select c.mandate, m.id, m.payment_method_details ->> 'type'
-                  from (select {place} as mandate from stripe_live.charge limit 200) c
+                  from (select {place} as mandate from stripe_live.charge limit 100) c
                   join stripe_live.mandate m on m.id = c.mandate"""
     found = rows(db, query)
     assert found
