@@ -78,6 +78,14 @@ _OTHERS_PRIVILEGES: Final = f"""
      where nspname = any (%(schemas)s) and privilege_type = 'CREATE' and ({_TRUSTED}) is not true
      order by 1, 2
 """  # noqa: S608 - of the constants above
+_UNSAFE_FOR_SUPERUSER: Final = f"""
+    select coalesce(
+        (select concat(object, ' belongs to role ', owner)
+           from ({_OTHERS_OBJECTS}) others (object, owner) limit 1),
+        (select concat('role ', grantee, ' may create objects in schema ', schema)
+           from ({_OTHERS_PRIVILEGES}) others (schema, grantee) limit 1))
+      from pg_roles where rolname = current_user and rolsuper
+"""  # noqa: S608 - of the constants above
 _ROLE_OF_SESSIONS: Final = """
     select substr(setting, length('role=') + 1)
       from pg_db_role_setting
@@ -146,6 +154,16 @@ def refuse_to_superuser(connection: psycopg.Connection, schemas: Sequence[str]) 
         if error.message.startswith("schema "):  # it was another role that has installed
             error.hint = "Its functions would have a superuser's rights. Connect as its owner."
         raise
+
+
+async def unsafe_for_superuser(connection: psycopg.AsyncConnection, schema: str) -> str | None:
+    """Return why the current role, a superuser, must not use a schema, as ``refuse_to_superuser`` finds it.
+
+    None if it may, or is no superuser.
+    """
+    names = {"schemas": [schema], "server": None, "wrapper": None}
+    row = await (await connection.execute(_UNSAFE_FOR_SUPERUSER.encode(), names)).fetchone()
+    return None if row is None else row[0]
 
 
 def _listing(others: list[str]) -> str | None:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from stripe_fdw.database.errors import database_message
+from stripe_fdw.database.ownership import unsafe_for_superuser
 from stripe_fdw.database.session import APPLICATION_NAME, CLIENT_ENCODING, bounded_conninfo
 from stripe_fdw.errors import StripeFdwError
 
@@ -37,17 +38,27 @@ class UnavailableError(StripeFdwError):
     """The database cannot be used now, or there is more to do than it keeps up with: try again later."""
 
 
+class _UnsafeError(StripeFdwError):
+    """What a superuser must not use."""
+
+
 class KeptConnection:
     """A connection of one task at a time. After a failure it is not tried again for up to two seconds."""
 
-    def __init__(self, database_url: str, say: Callable[[str], None]) -> None:
-        """Open nothing yet. ``say`` is called when the database is lost, and when it is back."""
+    def __init__(self, database_url: str, schema: str, say: Callable[[str], None]) -> None:
+        """Open nothing yet. ``say`` is called when the database is lost, and when it is back.
+
+        ``schema`` is that of what is used: a superuser does not where it is another role's, whose functions
+        would have a superuser's rights.
+        """
         self._parameters: dict[str, Any] = {
             **_DEFAULTS,
             "fallback_application_name": APPLICATION_NAME,
             **conninfo_to_dict(bounded_conninfo(database_url, _CONNECT_SECONDS)),
             "client_encoding": CLIENT_ENCODING,
         }
+        self._schema = schema
+        self._is_safe = False  # the schema is there, and no other role makes anything in it
         self._say = say
         self._lock = asyncio.Lock()
         self._connection: psycopg.AsyncConnection | None = None
@@ -62,7 +73,8 @@ class KeptConnection:
         deadlock.
 
         Raises:
-            UnavailableError: the database cannot be reached, refuses the statements or takes too long.
+            UnavailableError: the database cannot be reached, refuses the statements or takes too long; or
+                the role is a superuser, and another role has made what is used.
             psycopg.DataError: it refuses a value.
         """
         async with self._lock:
@@ -73,7 +85,7 @@ class KeptConnection:
                     result = await self._attempt(work)
                 except psycopg.DataError:
                     raise
-                except (psycopg.Error, TimeoutError) as error:
+                except (psycopg.Error, TimeoutError, _UnsafeError) as error:
                     may_succeed_now = not is_second and (
                         isinstance(error, psycopg.errors.DeadlockDetected)
                         or (was_open and self._connection is not None and self._connection.broken)
@@ -97,7 +109,17 @@ class KeptConnection:
                 raise UnavailableError(_UNAVAILABLE, detail=self._failure)
             self._connection = await self._connect()
         async with asyncio.timeout(_TRANSACTION_SECONDS), self._connection.transaction():
+            if not self._is_safe:
+                await self._refuse_to_superuser(self._connection)
             return await work(self._connection)
+
+    async def _refuse_to_superuser(self, connection: psycopg.AsyncConnection) -> None:
+        found = await connection.execute("select to_regnamespace(%s) is not null", (self._schema,))
+        is_there = await found.fetchone() == (True,)
+        reason = await unsafe_for_superuser(connection, self._schema)
+        if reason is not None:
+            raise _UnsafeError(f"{reason}; connect as a role that is no superuser")
+        self._is_safe = is_there  # if it is not, another role may make it
 
     async def _connect(self) -> psycopg.AsyncConnection:
         connection = await psycopg.AsyncConnection.connect(**self._parameters, autocommit=True)
@@ -110,12 +132,18 @@ class KeptConnection:
         return connection
 
     async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._is_safe = self._connection, None, False
         if connection is not None:
             await connection.close()
 
-    def _failed(self, error: psycopg.Error | TimeoutError) -> UnavailableError:
-        reason = database_message(error) if isinstance(error, psycopg.Error) else "it does not answer in time"
+    def _failed(self, error: psycopg.Error | TimeoutError | _UnsafeError) -> UnavailableError:
+        match error:
+            case psycopg.Error():
+                reason = database_message(error)
+            case _UnsafeError():
+                reason = error.message
+            case _:
+                reason = "it does not answer in time"
         if not self._failure:
             self._say(f"{_UNAVAILABLE}: {reason}")
         self._failure = reason

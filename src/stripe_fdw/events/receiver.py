@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
 from stripe_fdw.events.destinations import Destination, Destinations
 from stripe_fdw.events.event import Event, InvalidEventError
 from stripe_fdw.events.group_commit import GroupCommit, RefusedEventError
@@ -46,7 +46,7 @@ class Receiver:
         operator should know.
         """
         self._say = say
-        self._connection = KeptConnection(database_url, say)
+        self._connection = KeptConnection(database_url, SYNC_SCHEMA, say)
         self._destinations = Destinations(self._connection, secrets_of)
         self._commits = GroupCommit(self._connection)
         self._bodies = Bodies()

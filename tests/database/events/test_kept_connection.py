@@ -19,7 +19,7 @@ def used(database: str, use: Use) -> tuple[Any, list[str]]:
     told: list[str] = []
 
     async def run() -> Any:
-        connection = KeptConnection(database, told.append)
+        connection = KeptConnection(database, "stripe_sync", told.append)
         try:
             return await use(connection)
         finally:

@@ -20,6 +20,7 @@ from stripe_simulator.process import SimulatorProcess
 from support.checked import run
 from support.commands import Command, run_command
 from support.database import WRAPPERS, column, one
+from support.webhooks import SECRET, event, serving
 
 KEY = "sk_test_51TheKeyOfAnAdministrator00"
 FOREIGN = "https://stripe.evil.example"
@@ -362,3 +363,8 @@ def test_no_command_of_a_superuser_runs_code_of_the_role_that_installed(
         assert str(result.exception.hint).endswith("Connect as its owner.")
         with psycopg.connect(prepared.dsn, autocommit=True) as connection:
             assert column(connection, "select ran_as from public.trace") == [], command
+    with serving(prepared.dsn, STRIPE_WEBHOOK_SECRET=SECRET) as receiver:
+        assert receiver.post(event()).status == 503
+        assert "schema stripe_sync belongs to role mallory; connect as a role" in receiver.printed
+    with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+        assert column(connection, "select ran_as from public.trace") == []

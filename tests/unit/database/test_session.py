@@ -71,7 +71,7 @@ def test_connections_that_are_kept_have_the_same_bound(
     with pytest.raises(psycopg.OperationalError):
         make_app(Work(url, [], print))
     with pytest.raises(UnavailableError):
-        asyncio.run(KeptConnection(url, print).run(lambda _: asyncio.sleep(0)))
+        asyncio.run(KeptConnection(url, "stripe_sync", print).run(lambda _: asyncio.sleep(0)))
     a_webhook_waits = 5 if bound == 10 else bound
     assert [str(item) for item in opened] == [str(item) for item in (bound, bound, a_webhook_waits)]
 
