@@ -16,6 +16,7 @@ from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstall
 from support.data_directories import initialized_once
 from support.hostile_endpoint import Behaviour, Hostile, HostileEndpoint
 from support.simulators import Simulators
+from support.temporary_files import keep_in_memory
 
 # The slow suites first, so that the quick ones fill the remaining time.
 ORDER = ("database", "acceptance", "containers", "live", "unit")
@@ -33,6 +34,8 @@ HOST = re.compile(r"[\[-](bundled|multicorn2)[-\]]")  # among a test's parameter
 
 # Where a shell starts the tests in the background, SIGINT is ignored, and so by the processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+keep_in_memory()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -33,17 +36,18 @@ def occupied(
     tree: PrivateInstallation,
     simulator: SimulatorProcess,
     host: str,
-    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cluster]:
     """A server without a setting for the directory, on such a machine."""
     user = private_postgres._unprivileged_user()
     as_user = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
     monkeypatch.setattr(private_postgres, "unprivileged", lambda: [*MACHINE, *as_user])
-    cluster = Cluster(tmp_path_factory.mktemp("occupied"), tree, environment=host_environment())
-    cluster.initialize()
-    cluster.start()
-    try:
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp"))  # not in /dev/shm
+        cluster = Cluster(Path(directory), tree, environment=host_environment())
+        cluster.initialize()
+        cluster.start()
+        stack.callback(cluster.stop)
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
             options = {
                 "api_base": simulator.url,
@@ -52,8 +56,6 @@ def occupied(
             }
             install_into(connection, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def test_its_sessions_share_a_file_in_its_data_directory_and_warn_once(
