@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
@@ -17,13 +18,19 @@ from stripe_simulator.server.connection_faults import Protocol
 from stripe_simulator.server.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from stripe_simulator.options import SimulatorOptions
 
 HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """Writes the address to the standard output as soon as it listens."""
+    """Writes the address to the standard output as soon as it listens, and uses no processor while idle."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -31,6 +38,16 @@ class _Server(uvicorn.Server):
             port = listening.getsockname()[1]
             sys.stdout.write(f"listening on http://{HOST}:{port}\n")
             sys.stdout.flush()
+
+    async def main_loop(self) -> None:
+        """Wait for the signal to stop, which uvicorn would look for ten times a second."""
+        await self.on_tick(0)
+        await self._stopping.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop. The loop calls this in its own thread."""
+        super().handle_exit(sig, frame)
+        self._stopping.set()
 
 
 def serve(options: SimulatorOptions, port: int = 0) -> None:

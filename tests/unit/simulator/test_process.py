@@ -1,13 +1,16 @@
 """The simulator as a child process."""
 
+import re
 import socket
+import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.waiting import hang_guard
+from support.waiting import hang_guard, wait_until
 
 HEADERS = {"Authorization": "Bearer sk_test_simulator0123"}
 
@@ -31,6 +34,22 @@ def test_it_stops_promptly_while_a_request_hangs():
             client.get("/v1/customers", headers=HEADERS, timeout=0.2)
         with hang_guard():
             process.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how often a process wakes up is read from /proc")
+def test_it_sleeps_while_it_is_asked_nothing():
+    with SimulatorProcess(customers=5) as process:
+
+        def times_woken():
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            return re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)[1]
+
+        def sleeps():
+            before = times_woken()
+            time.sleep(0.5)
+            return times_woken() == before
+
+        wait_until(sleeps, "a half second of sleep", seconds=10)
 
 
 def test_why_it_does_not_start_is_said():
