@@ -18,10 +18,15 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def guessable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def guessable(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """The folder in the temporary folder for a server whose own path is too long."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return socket_directory(tmp_path / ("x" * 90))
+    temporary = tmp_path_factory.mktemp("t")  # a short path, so that it is not in /tmp
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    folder = socket_directory(tmp_path / ("x" * 90))
+    assert folder.parent == temporary
+    return folder
 
 
 def link(path: Path, tmp_path: Path) -> None:
