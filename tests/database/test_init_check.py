@@ -17,12 +17,12 @@ from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
+from support.hosts import BUNDLED_ALONE
 from support.simulators import Simulators
 
 WRONG = "sk_test_4eC39HqLyjWDarjtT1zdp7dcwrongkey"
 RESTRICTED = "rk_test_4eC39HqLyjWDarjtT1zdp7dcrestricted"
 Init = Callable[..., Result]
-ONE_HOST = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,7 @@ def test_json_has_changes_account_and_checks_and_no_key(init: Init, stripe: Simu
     }  # fmt: skip
 
 
+@BUNDLED_ALONE
 def test_a_wrong_key_is_refused_and_nothing_is_changed(
     init: Init, stripe: SimulatorProcess, dsn: str
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_wrong_key_is_refused_and_nothing_is_changed(
     assert init("--no-check", key=WRONG).exit_code == 0
 
 
+@BUNDLED_ALONE
 def test_a_dead_address_is_refused(init: Init, dsn: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -114,6 +116,7 @@ def test_a_dead_address_is_refused(init: Init, dsn: str) -> None:
     assert f"127.0.0.1:{port}" in error.message
 
 
+@BUNDLED_ALONE
 def test_the_version_at_the_end_of_the_address_is_refused(
     init: Init, stripe: SimulatorProcess, dsn: str
 ) -> None:
@@ -121,11 +124,13 @@ def test_the_version_at_the_end_of_the_address_is_refused(
     assert error.message.endswith(f"give {stripe.url}")
 
 
+@BUNDLED_ALONE
 def test_a_publishable_key_is_refused(init: Init, dsn: str) -> None:
     error = refusal(init(key="pk_test_4eC39HqLyjWDarjtT1zdp7dc"), dsn)
     assert "publishable key" in error.message
 
 
+@BUNDLED_ALONE
 def test_a_restricted_key_that_may_not_read_its_account_is_accepted(
     init: Init, stripe: SimulatorProcess
 ) -> None:
@@ -135,7 +140,7 @@ def test_a_restricted_key_that_may_not_read_its_account_is_accepted(
     assert "Stripe accepts the key, which may not read its own account" in result.output
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 def test_a_mapping_that_names_the_place_of_the_key_keeps_it(dsn: str, init: Init) -> None:
     options = "select umoptions from pg_user_mappings where srvname = 'stripe'"
     for arguments in (["--api-key-file", "/run/secrets/stripe"], ["--api-key-env", "KEY"]):
@@ -151,7 +156,7 @@ def test_a_mapping_that_names_the_place_of_the_key_keeps_it(dsn: str, init: Init
     assert "user mapping of postgres on server stripe: api_key" in init("--no-check").stdout
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 def test_without_foreign_tables_there_is_no_schema_for_them(dsn: str, init: Init) -> None:
     first = init("--without-live", "--copies", "customer")
     assert first.exit_code == 0, first.output

@@ -22,6 +22,7 @@ from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, WRAPPERS, column, count, failing, one, rows, said
+from support.hosts import BUNDLED_ALONE
 from support.simulators import Simulators
 from support.waiting import hang_guard
 
@@ -82,10 +83,6 @@ LISTED = {
 }  # fmt: skip
 OF_COPIES = {"view app.copied", "view app.of_it", "materialized view app.counted", "table stripe_copy.own",
              "view stripe.own"}  # fmt: skip
-
-
-# Of what does not depend on the host.
-ONE_HOST = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +227,7 @@ def test_everything_is_removed_in_one_run_and_a_second_finds_nothing(
     assert again.output == "nothing to do: stripe-fdw is not installed in this database\n"
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_what_is_the_users_own_is_listed_and_stays_unless_it_is_to_go(
     db: psycopg.Connection, command: Command, before: list[object], home: SimulatorProcess
@@ -276,7 +273,7 @@ def test_a_servers_own_of_the_user_are_listed(db: psycopg.Connection, command: C
     assert command("uninstall", "--yes").exit_code == 0
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_one_server_is_removed_and_the_other_stays_as_it_is(
     db: psycopg.Connection, command: Command, home: SimulatorProcess, abroad: SimulatorProcess
@@ -300,7 +297,7 @@ def test_one_server_is_removed_and_the_other_stays_as_it_is(
     )  # fmt: skip
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_copies_are_kept_to_be_read_and_taken_over_by_another_installation(
     db: psycopg.Connection, command: Command, host: str
@@ -370,7 +367,7 @@ def test_what_a_dropped_extension_leaves_says_so_and_is_removed(
     assert len(endpoints(home)) == 1  # the key of the second account is gone
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_what_dropping_the_schema_of_state_leaves_is_removed(
     db: psycopg.Connection, command: Command, before: list[object]
@@ -380,7 +377,7 @@ def test_what_dropping_the_schema_of_state_leaves_is_removed(
     assert column(db, OBJECTS) == before
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_endpoints_that_cannot_be_deleted_are_named_with_a_command(
     db: psycopg.Connection, command: Command, before: list[object], home: SimulatorProcess
@@ -400,7 +397,7 @@ def test_endpoints_that_cannot_be_deleted_are_named_with_a_command(
     assert column(db, OBJECTS) == before
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_a_clone_leaves_the_endpoints_of_the_original(
     db: psycopg.Connection, command: Command, home: SimulatorProcess
@@ -413,7 +410,7 @@ def test_a_clone_leaves_the_endpoints_of_the_original(
     assert endpoints(home) == []
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_it_is_refused_where_it_could_not_be_completed(
     db: psycopg.Connection, dsn: str, command: Command, monkeypatch: pytest.MonkeyPatch, host: str
@@ -448,7 +445,7 @@ def test_it_is_refused_where_it_could_not_be_completed(
     assert column(db, OBJECTS) == present
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_what_changes_while_it_asks_is_not_removed_unseen(
     db: psycopg.Connection, dsn: str, command: Command, home: SimulatorProcess
@@ -469,7 +466,7 @@ def test_what_changes_while_it_asks_is_not_removed_unseen(
     assert len(made) == 2
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_without_a_terminal_it_shows_what_would_go_and_removes_nothing(
     db: psycopg.Connection, command: Command
@@ -484,7 +481,7 @@ def test_without_a_terminal_it_shows_what_would_go_and_removes_nothing(
     assert column(db, OBJECTS) == present
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_a_server_of_another_program_that_multicorn2_serves_stays(
     db: psycopg.Connection, command: Command
@@ -497,7 +494,7 @@ def test_a_server_of_another_program_that_multicorn2_serves_stays(
     assert column(db, "select srvname from pg_foreign_server") == ["stripe"]
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_on_a_terminal_it_shows_what_goes_and_asks(
     db: psycopg.Connection, dsn: str, before: list[object], home: SimulatorProcess
@@ -591,7 +588,7 @@ def test_a_superusers_uninstall_runs_no_code_of_the_owner(
         db.execute(f"drop owned by {role}; drop role {role}".encode())
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 def test_a_schema_of_the_users_own_that_is_named_as_that_of_views_stays(
     db: psycopg.Connection, command: Command, host: str
 ) -> None:
@@ -603,7 +600,7 @@ def test_a_schema_of_the_users_own_that_is_named_as_that_of_views_stays(
     assert column(db, "select id from stripe.customer") == [1]
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_tables_of_the_users_own_are_listed_whatever_their_names(
     db: psycopg.Connection, command: Command
@@ -615,7 +612,7 @@ def test_tables_of_the_users_own_are_listed_whatever_their_names(
     }  # fmt: skip
 
 
-@ONE_HOST
+@BUNDLED_ALONE
 @pytest.mark.usefixtures("installed")
 def test_an_endpoint_that_this_package_has_not_written_is_in_no_command(
     db: psycopg.Connection, command: Command, home: SimulatorProcess

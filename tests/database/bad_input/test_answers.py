@@ -13,6 +13,7 @@ import pytest
 from stripe_simulator.process import SimulatorProcess
 from support.database import PLAIN, Server, Servers, column, count, failing, said
 from support.hostile_endpoint import JSON, Behaviour, Hostile, answer, customer, page, says
+from support.hosts import BUNDLED_ALONE
 from support.waiting import hang_guard
 
 MAPPING = {"api_key": "sk_test_51KeyOfTheAnswerTests000"}
@@ -61,9 +62,10 @@ def asked(shape: str, server: Server) -> str:
     )
 
 
+@BUNDLED_ALONE
 @pytest.mark.parametrize("fault", LASTING)
 def test_a_lasting_fault_is_one_clear_error_for_every_way_to_ask(
-    db: psycopg.Connection, calm: SimulatorProcess, hasty: Server, host: str, fault: str
+    db: psycopg.Connection, calm: SimulatorProcess, hasty: Server, fault: str
 ) -> None:
     description, fragments, sqlstate = LASTING[fault]
     for shape, (path, skip, _) in SHAPES.items():
@@ -73,7 +75,7 @@ def test_a_lasting_fault_is_one_clear_error_for_every_way_to_ask(
         text = said(error)
         assert all(fragment.lower() in text.lower() for fragment in fragments), (shape, text)
         assert "/v1/customers" in text, (shape, text)
-        assert error.sqlstate == (sqlstate if host == "bundled" else PLAIN), (shape, text)
+        assert error.sqlstate == sqlstate, (shape, text)
         assert error.diag.message_primary
         calm.control("DELETE", "/faults")
     assert count(db, asked("a list", hasty)) > 200
@@ -90,6 +92,7 @@ PASSING: list[dict[str, Any]] = [
 ]
 
 
+@BUNDLED_ALONE
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: " ".join(map(str, fault.values())))
 def test_a_fault_that_passes_costs_time_and_no_row(
     db: psycopg.Connection, calm: SimulatorProcess, fault: dict[str, Any]

@@ -27,9 +27,10 @@ from stripe_simulator.process import SimulatorProcess
 from support.checked import RESTRICTED, Checked, run
 from support.commands import Command
 from support.database import KEY
+from support.hosts import BUNDLED_ALONE
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
+pytestmark = BUNDLED_ALONE
 
 COPIED = ("customer", "product", "file_link")
 URL = "https://hooks.example.com/webhooks/stripe"

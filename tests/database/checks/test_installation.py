@@ -22,9 +22,10 @@ from stripe_simulator.process import SimulatorProcess
 from support.checked import RESTRICTED, Checked, mapped, run
 from support.commands import Command
 from support.database import KEY
+from support.hosts import BUNDLED_ALONE
 from support.waiting import hang_guard, wait_until
 
-pytestmark = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
+pytestmark = BUNDLED_ALONE
 
 Check = Callable[..., Checked]
 

@@ -36,6 +36,7 @@ from support.database import (
     rows,
     said,
 )
+from support.hosts import BUNDLED_ALONE
 from support.simulators import Simulators
 
 EU = Schemas("stripe_eu", "stripe_eu")
@@ -282,6 +283,7 @@ def test_a_statement_that_writes_to_two_accounts_is_copied_in_each(
     assert [text for text in warnings if "not copied" in text] == []
 
 
+@BUNDLED_ALONE
 def test_a_refresh_touches_no_row_of_another_account(
     db: psycopg.Connection, command: Command, home: SimulatorProcess, abroad: SimulatorProcess
 ) -> None:
@@ -334,6 +336,7 @@ def test_what_a_rollback_has_lost_is_asked_for_in_its_own_account(
     db.execute("truncate stripe_sync.refetch")
 
 
+@BUNDLED_ALONE
 def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command) -> None:
     with pytest.raises(psycopg.Error) as caught:
         db.execute("select stripe_sync.schedule_refresh('dispute', '0 3 * * *', 'stripe_eu')")
@@ -357,6 +360,7 @@ def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command
     assert "\nstripe  " not in one_server
 
 
+@BUNDLED_ALONE
 def test_requests_that_go_elsewhere_than_those_of_the_foreign_tables_are_told(
     command: Command, home: SimulatorProcess, abroad: SimulatorProcess
 ) -> None:
@@ -371,6 +375,7 @@ def test_requests_that_go_elsewhere_than_those_of_the_foreign_tables_are_told(
         assert (f"foreign tables of server stripe_eu to {abroad.url}" in shown) is is_told
 
 
+@BUNDLED_ALONE
 def test_a_live_key_is_refused_for_copies_of_test_mode(db: psycopg.Connection, command: Command) -> None:
     live = "sk_live_" + KEY.removeprefix("sk_test_")
     for server in ("stripe", "stripe_eu"):
@@ -380,6 +385,7 @@ def test_a_live_key_is_refused_for_copies_of_test_mode(db: psycopg.Connection, c
         assert "in live mode" in str(caught.value.detail)
 
 
+@BUNDLED_ALONE
 def test_a_key_of_another_account_is_refused(db: psycopg.Connection, command: Command) -> None:
     own = db.execute("select account_id from stripe_sync.account where schema = 'stripe_eu_copy'").fetchone()
     db.execute(
@@ -397,6 +403,7 @@ def test_a_key_of_another_account_is_refused(db: psycopg.Connection, command: Co
         db.execute("update stripe_sync.account set account_id = %s where schema = 'stripe_eu_copy'", own)
 
 
+@BUNDLED_ALONE
 def test_a_server_of_a_connected_account_has_its_copies(
     db: psycopg.Connection, command: Command, home: SimulatorProcess, host: str, warnings: list[str]
 ) -> None:
@@ -449,6 +456,7 @@ def test_a_server_of_a_connected_account_has_its_copies(
 # -- names --------------------------------------------------------------------------------------------------
 
 
+@BUNDLED_ALONE
 def test_a_server_without_a_key_is_said_with_what_to_set(db: psycopg.Connection, command: Command) -> None:
     with db.transaction(force_rollback=True):
         assert find_server(db) == Schemas()
@@ -470,6 +478,7 @@ def test_a_server_without_a_key_is_said_with_what_to_set(db: psycopg.Connection,
         )
 
 
+@BUNDLED_ALONE
 def test_schemas_belong_to_one_server(
     db: psycopg.Connection, command: Command, abroad: SimulatorProcess, host: str
 ) -> None:
@@ -503,6 +512,7 @@ def test_schemas_belong_to_one_server(
     assert "nothing to do" in result.output
 
 
+@BUNDLED_ALONE
 def test_no_hint_of_an_installation_would_drop_a_server(
     db: psycopg.Connection, home: SimulatorProcess, host: str
 ) -> None:
@@ -533,6 +543,7 @@ def test_no_hint_of_an_installation_would_drop_a_server(
 # -- earlier versions ---------------------------------------------------------------------------------------
 
 
+@BUNDLED_ALONE
 def test_an_installation_of_an_earlier_version_is_taken_over(db: psycopg.Connection) -> None:
     with db.transaction(force_rollback=True):
         # As an earlier version has left it: one server, which its functions know by the schema of its copies.

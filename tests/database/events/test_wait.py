@@ -13,13 +13,13 @@ import pytest
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import store
-from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.jobs.following import apply_events, poll_events
 from stripe_fdw.jobs.tasks import refetch_copies
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
 from support.database import KEY, SessionPool, failing, one, rows, said
 from support.doc_pages import ROOT, blocks
+from support.hosts import BUNDLED_ALONE
 from support.waiting import hang_guard, wait_until
 
 from .conftest import EU, Working
@@ -30,7 +30,6 @@ BRIEFLY = "select stripe_sync.wait('300 milliseconds')"
 POLLED = "update stripe_sync.event_position set polled_from = now() + interval '1 hour'"
 WAIT = "select stripe_sync.wait('20 seconds')"
 # Waiting for all events is SQL alone; an object is read through its foreign table, by a host.
-on_one_host = pytest.mark.parametrize("host", PostgresInstallation.find().hosts()[:1], indirect=True)
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_what_stripe_has_told_of_is_in_the_copies(
     assert one(db, OWN_LOCKS) == 0
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_an_event_of_another_version_is_waited_for_until_its_object_is_read(
     db: psycopg.Connection, api: BareStripe, working: Working
 ) -> None:
@@ -121,7 +120,7 @@ def test_an_event_of_another_version_is_waited_for_until_its_object_is_read(
         assert rows(db, "select name from stripe.product") == [("Ada",)]
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_a_list_that_an_event_shows_in_part_is_waited_for(
     db: psycopg.Connection, api: BareStripe, working: Working
 ) -> None:
@@ -139,7 +138,7 @@ def test_a_list_that_an_event_shows_in_part_is_waited_for(
         assert rows(db, query) == [(11,)]
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_the_refreshes_that_make_up_for_lost_events_are_waited_for(
     db: psycopg.Connection, api: BareStripe, working: Working
 ) -> None:
@@ -158,7 +157,7 @@ def test_the_refreshes_that_make_up_for_lost_events_are_waited_for(
     db.execute(BRIEFLY)
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_what_is_missing_is_told_when_the_time_is_over(db: psycopg.Connection, live_dsn: str) -> None:
     error = failing(db, BRIEFLY)
     assert 'no worker reads the events of server "stripe"' in said(error)
@@ -205,7 +204,7 @@ def test_what_is_missing_is_told_when_the_time_is_over(db: psycopg.Connection, l
     assert one(db, OWN_LOCKS) == 0
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_events_that_fail_are_named(db: psycopg.Connection, api: BareStripe, working: Working) -> None:
     db.execute("alter table stripe_copy.customer add constraint no_eve check (name <> 'Eve')")
     try:
@@ -228,7 +227,7 @@ def test_events_that_fail_are_named(db: psycopg.Connection, api: BareStripe, wor
         db.execute("alter table stripe_copy.customer drop constraint no_eve; truncate stripe_sync.run")
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_a_row_that_a_transaction_has_locked_is_waited_for(
     db: psycopg.Connection, api: BareStripe, working: Working, live_dsn: str
 ) -> None:
@@ -252,7 +251,7 @@ def test_a_row_that_a_transaction_has_locked_is_waited_for(
         assert rows(db, "select name from stripe.customer") == [("Eve",)]
 
 
-@on_one_host
+@BUNDLED_ALONE
 @pytest.mark.parametrize("call", ["wait('1 second')", "wait('customer', 'cus_1', '1 second')"])
 def test_it_is_refused_where_it_cannot_end_or_would_not_be_seen(db: psycopg.Connection, call: str) -> None:
     with db.transaction(force_rollback=True):
@@ -283,7 +282,7 @@ def test_all_events_are_not_waited_for_with_an_object_locked(db: psycopg.Connect
     assert "Commit in between" in said(error)
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_a_wait_can_be_cancelled_and_leaves_no_lock(db: psycopg.Connection, live_dsn: str) -> None:
     with psycopg.connect(live_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
         pid = one(db, "select pg_backend_pid()")
@@ -313,7 +312,7 @@ def test_execute_is_enough_and_needed(db: psycopg.Connection, api: BareStripe, w
     db.execute("reset role; drop owned by other; drop role other")
 
 
-@on_one_host
+@BUNDLED_ALONE
 def test_each_server_is_waited_for_by_itself(
     db: psycopg.Connection, api: BareStripe, working: Working
 ) -> None:

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Servers, one
+from support.hosts import BUNDLED_ALONE
 from support.simulators import Simulators
 
 # Multicorn2 has no such node.
-pytestmark = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
+pytestmark = BUNDLED_ALONE
 TABLES = ("customer", "subscription", "subscription_item", "price", "product", "invoice")
 EXAMPLES = int(os.environ.get("HUNT", "1")) * 60
 

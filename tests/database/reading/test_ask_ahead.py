@@ -10,11 +10,12 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Servers, column, count, create, failing, one, rows
+from support.hosts import BUNDLED_ALONE
 from support.joined import Shop, make_shop
 from support.waiting import wait_until
 
 # Multicorn2 has no such node.
-pytestmark = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
+pytestmark = BUNDLED_ALONE
 Requests = Callable[[], list[str]]
 
 

@@ -10,14 +10,11 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, count
+from support.hosts import BUNDLED_ALONE
 from support.simulators import Simulators
 
 RATE = 25  # requests a second, as Stripe allows in a sandbox
 BACKENDS = 4
-
-
-# The limiter does not know which host it serves: that backends share it is tested under both.
-EITHER_HOST = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +91,7 @@ def test_backends_share_the_limit_so_that_stripe_never_says_429(
     assert len(answer_statuses) / (duration + 1) <= RATE
 
 
-@EITHER_HOST
+@BUNDLED_ALONE
 def test_different_endpoints_share_the_limit_of_the_account(
     db: psycopg.Connection, database: str, servers: Servers, fresh: SimulatorProcess, host: str
 ) -> None:
@@ -106,7 +103,7 @@ def test_different_endpoints_share_the_limit_of_the_account(
     assert set(statuses(fresh)) == {200}
 
 
-@EITHER_HOST
+@BUNDLED_ALONE
 def test_429s_of_a_limit_that_is_set_too_high_are_retried(
     db: psycopg.Connection, database: str, servers: Servers, fresh: SimulatorProcess, host: str
 ) -> None:
@@ -120,7 +117,7 @@ def test_429s_of_a_limit_that_is_set_too_high_are_retried(
     assert 429 in statuses(fresh)
 
 
-@EITHER_HOST
+@BUNDLED_ALONE
 @pytest.mark.parametrize("length", [3, 6])
 def test_a_storm_of_429s_that_ends_costs_time_and_no_row(
     db: psycopg.Connection, database: str, servers: Servers, fresh: SimulatorProcess, host: str, length: int

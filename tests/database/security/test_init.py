@@ -20,12 +20,11 @@ from stripe_simulator.process import SimulatorProcess
 from support.checked import run
 from support.commands import Command, run_command
 from support.database import WRAPPERS, column, one
+from support.hosts import BUNDLED_ALONE
 from support.webhooks import SECRET, event, serving
 
 KEY = "sk_test_51TheKeyOfAnAdministrator00"
 FOREIGN = "https://stripe.evil.example"
-# For tests of what both hosts' installations have alike: schemas, tables and views of the package's own.
-SQL_ALONE = pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def test_functions_and_operators_that_match_better_are_not_called(prepared: Prep
     assert_not_called(prepared, "stripe_live.customer")
 
 
-@SQL_ALONE
+@BUNDLED_ALONE
 def test_a_refresh_calls_no_better_matches_either(prepared: Prepared, simulator: SimulatorProcess) -> None:
     better_matches(prepared)
     prepared.admin("alter database prepared set log_statement = 'none'")
@@ -144,7 +143,7 @@ def test_a_refresh_calls_no_better_matches_either(prepared: Prepared, simulator:
     assert_not_called(prepared, "stripe_copy.customer")
 
 
-@SQL_ALONE
+@BUNDLED_ALONE
 def test_a_view_in_the_place_of_the_servers_is_not_read(
     prepared: Prepared, simulator: SimulatorProcess
 ) -> None:
@@ -162,7 +161,7 @@ def test_a_view_in_the_place_of_the_servers_is_not_read(
         assert column(connection, "select ran_as from public.trace") == []
 
 
-@SQL_ALONE
+@BUNDLED_ALONE
 @pytest.mark.parametrize("schema", ["stripe", "stripe_copy", "stripe_sync"])
 def test_a_refresh_uses_nothing_that_others_own(
     prepared: Prepared, simulator: SimulatorProcess, schema: str
@@ -214,7 +213,7 @@ OBJECTS = {
 }
 
 
-@SQL_ALONE
+@BUNDLED_ALONE
 @pytest.mark.parametrize("case", OBJECTS)
 @pytest.mark.parametrize("schema_is", ["theirs", "given"])
 def test_what_others_own_is_refused_by_name(prepared: Prepared, case: str, schema_is: str) -> None:
@@ -257,7 +256,7 @@ def test_an_extension_of_others_is_refused(prepared: Prepared) -> None:
         prepared.admin(f"drop extension {wrapper}; drop role lapsed")
 
 
-@SQL_ALONE
+@BUNDLED_ALONE
 @pytest.mark.parametrize("role", ["mallory", "public"])
 @pytest.mark.parametrize("schema", ["stripe_live", "stripe_sync"])
 def test_a_role_that_may_create_in_our_schemas_is_refused(prepared: Prepared, role: str, schema: str) -> None:
@@ -329,7 +328,7 @@ def test_the_database_does_not_choose_whose_the_key_becomes(prepared: Prepared) 
     assert "created server stripe" in prepared.install()
 
 
-@SQL_ALONE
+@BUNDLED_ALONE
 def test_no_command_of_a_superuser_runs_code_of_the_role_that_installed(
     prepared: Prepared, simulator: SimulatorProcess
 ) -> None:

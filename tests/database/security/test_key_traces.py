@@ -14,6 +14,7 @@ from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.errors import OptionError
 from support.database import WRAPPERS, column, one
+from support.hosts import BUNDLED_ALONE
 
 KEY = "sk_test_51TheKeyThatLeavesNoTrace00"
 ODD = "no key by its looks, but a secret"
@@ -96,6 +97,7 @@ def test_a_superusers_key_is_recorded_nowhere(dsn: str, host: str, traces: Calla
         assert one(connection, "select to_regclass('stripe_sync._user_mapping')") is None
 
 
+@BUNDLED_ALONE
 def test_a_statement_by_hand_is_recorded(dsn: str, host: str, traces: Callable[[], str]) -> None:
     install(dsn, host)
     traces()
@@ -108,6 +110,7 @@ def test_a_statement_by_hand_is_recorded(dsn: str, host: str, traces: Callable[[
     assert "api_key '" in recorded
 
 
+@BUNDLED_ALONE
 def test_an_ordinary_roles_key_is_refused_where_it_would_be_recorded(
     dsn: str, host: str, traces: Callable[[], str]
 ) -> None:
@@ -130,6 +133,7 @@ def test_an_ordinary_roles_key_is_not_recorded_otherwise(
     assert "unlogged table" in recorded
 
 
+@BUNDLED_ALONE
 def test_the_place_of_a_key_is_no_secret(dsn: str, host: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("grant pg_read_server_files to installer")
@@ -138,6 +142,7 @@ def test_the_place_of_a_key_is_no_secret(dsn: str, host: str) -> None:
     )
 
 
+@BUNDLED_ALONE
 def test_a_key_that_cannot_be_one_is_not_sent(dsn: str, host: str, traces: Callable[[], str]) -> None:
     traces()
     with pytest.raises(OptionError, match="characters that no key has") as caught:
@@ -146,6 +151,7 @@ def test_a_key_that_cannot_be_one_is_not_sent(dsn: str, host: str, traces: Calla
     assert "create" not in traces()
 
 
+@BUNDLED_ALONE
 def test_without_permission_the_key_is_not_sent(dsn: str, host: str, traces: Callable[[], str]) -> None:
     install(dsn, host, api_key_env="A_KEY")
     traces()
@@ -165,6 +171,7 @@ FAILURES = {
 }
 
 
+@BUNDLED_ALONE
 @pytest.mark.parametrize("role", ["postgres", "installer"])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_mapping_that_fails_records_no_key(

@@ -27,6 +27,7 @@ from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import HUNT, BareStripe, chance
 from support.database import outcome
+from support.hosts import BUNDLED_ALONE
 from support.simulators import Simulators
 
 pytestmark = pytest.mark.timeout(300 * (HUNT or 1))
@@ -43,7 +44,7 @@ def mortal(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) 
     directory = tmp_path_factory.mktemp("mortal")
     environment = (*host_environment(), ("STRIPE_FDW_SHARED_DIRECTORY", str(directory / "shared")))
     # Committed changes must be there when the server has recovered.
-    cluster = Cluster(directory, tree, environment, settings=(("synchronous_commit", "on"),))
+    cluster = Cluster(directory, tree, environment, settings=(("synchronous_commit", "on"), ("jit", "off")))
     cluster.initialize()
     cluster.start()
     yield cluster
@@ -330,7 +331,7 @@ STRUCK = [
     (host, case, strike, times)
     for host in PostgresInstallation.find().hosts()
     for strike, times, cases in (
-        ("kill -9", 2 if host == "bundled" else 1, CASES),
+        ("kill -9", *((2, CASES) if host == "bundled" else (1, CASES if HUNT else FEW))),
         ("pg_terminate_backend", 1, CASES if HUNT else FEW),
         ("pg_cancel_backend", 1, CASES if HUNT else FEW),
     )
@@ -483,6 +484,7 @@ def rows_of(bare: BareStripe, run: str) -> Counter[str]:
     return Counter(item["name"] for item in bare.list("customers", email=run))
 
 
+@BUNDLED_ALONE
 @pytest.mark.parametrize("burst", [1, PLENTY] if HUNT else [1])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_fault_at_stripe_makes_a_row_twice(

@@ -11,6 +11,7 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, column, count, create, failing, one, rows, said
+from support.hosts import BUNDLED_ALONE
 
 Sent = Callable[[], list[str]]
 
@@ -200,7 +201,7 @@ def test_changes_with_a_condition_that_stripe_filters_on_are_sent(
     assert sent() == [*[f"POST /v1/customers/{ada}"] * 3, f"DELETE /v1/customers/{ada}"]
 
 
-@pytest.mark.parametrize("host", ["bundled"], indirect=True, scope="session")
+@BUNDLED_ALONE
 @pytest.mark.parametrize("size_is_known", [False, True])
 def test_a_join_that_asks_for_an_id_for_each_row_is_sent(
     db: psycopg.Connection, live: Server, ada: str, sent: Sent, size_is_known: bool
