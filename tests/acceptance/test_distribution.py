@@ -135,10 +135,10 @@ class Server:
         tree = self.cluster.tree
         return "--pkglibdir", str(tree.pkglibdir), "--extensiondir", str(tree.extensiondir)
 
-    def run(self, *arguments: str, code: int = 0) -> str:
+    def run(self, *arguments: str, code: int = 0, database: str = "postgres") -> str:
         """Run the command; return what it prints."""
         environment = {
-            "DATABASE_URL": self.cluster.dsn(),
+            "DATABASE_URL": self.cluster.dsn(database),
             "STRIPE_API_KEY": KEY,
             "STRIPE_API_BASE": self.stripe.url,
             "PATH": os.environ["PATH"],
@@ -177,15 +177,34 @@ def server(
     cluster.stop()
 
 
-def installed_files(server: Server) -> set[str]:
+@pytest.fixture
+def tables(server: Server) -> Server:
+    """The server with foreign tables in the database postgres."""
+    with psycopg.connect(server.cluster.dsn(), autocommit=True) as session:
+        missing = session.execute("select to_regclass('stripe_live.product') is null").fetchone() == (True,)
+    if missing:
+        server.run("init")
+    return server
+
+
+def installed(server: Server) -> list[Path]:
     tree = server.cluster.tree
-    return {
-        file.name for folder in (tree.pkglibdir, tree.extensiondir) for file in folder.glob("stripe_fdw*")
-    }
+    return [file for folder in (tree.pkglibdir, tree.extensiondir) for file in folder.glob("stripe_fdw*")]
+
+
+@pytest.fixture
+def put_back(server: Server) -> Iterator[None]:
+    """Install the host's files again after a test that removes them."""
+    files = {file: file.read_bytes() for file in installed(server)}
+    yield
+    for file, content in files.items():
+        file.write_bytes(content)
 
 
 def test_the_installed_command_installs_the_host(server: Server) -> None:
-    assert installed_files(server) == {"stripe_fdw.so", "stripe_fdw.control", "stripe_fdw--0.1.sql"}
+    assert {file.name for file in installed(server)} == {
+        "stripe_fdw.so", "stripe_fdw.control", "stripe_fdw--0.1.sql"
+    }  # fmt: skip
     user = pwd.getpwuid(os.geteuid()).pw_name
     pg_config = server.cluster.tree.system.pg_config
     checked = server.run("host", "check", "--pg-config", pg_config, "--server-user", user, *server.folders)
@@ -193,22 +212,27 @@ def test_the_installed_command_installs_the_host(server: Server) -> None:
 
 
 def test_the_installed_host_serves_tables(server: Server) -> None:
-    assert "created server stripe" in server.run("init")
-    assert "nothing to do" in server.run("init")
     with psycopg.connect(server.cluster.dsn(), autocommit=True) as session:
-        assert session.execute("select count(*) from stripe_live.customer").fetchone() == (5,)
+        session.execute("create database first")
+    assert "created server stripe" in server.run("init", database="first")
+    assert "nothing to do" in server.run("init", database="first")
+    with psycopg.connect(server.cluster.dsn("first"), autocommit=True) as session:
+        customers = session.execute(
+            "select count(*) from stripe_live.customer where name is distinct from 'Ada'"
+        )
+        assert customers.fetchone() == (5,)
         assert session.execute(
             "insert into stripe_live.customer (name) values ('Ada') returning name"
         ).fetchone()
 
 
 def test_between_an_upgrade_and_the_next_installation_of_the_host_an_error_says_what_to_run(
-    server: Server,
+    tables: Server,
 ) -> None:
-    (package,) = server.command.parents[1].glob("lib/python*/site-packages/stripe_fdw")
+    (package,) = tables.command.parents[1].glob("lib/python*/site-packages/stripe_fdw")
     source, mark = package / "host" / "c" / "scan.c", package / "__init__.py"
     before, times = source.read_bytes(), mark.stat()
-    dsn = server.cluster.dsn()
+    dsn = tables.cluster.dsn()
     with psycopg.connect(dsn, autocommit=True) as running, psycopg.connect(dsn, autocommit=True) as writing:
         for session in (running, writing):
             assert session.execute("select count(*) from stripe_live.product").fetchone() != (0,)
@@ -226,7 +250,7 @@ def test_between_an_upgrade_and_the_next_installation_of_the_host_an_error_says_
             os.utime(mark, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert "was compiled from another build of version" in str(refused.value.diag.message_primary)
     assert (
-        refused.value.diag.message_hint == f'Run "{server.command} host install" as root, then connect again.'
+        refused.value.diag.message_hint == f'Run "{tables.command} host install" as root, then connect again.'
     )
     assert "was installed anew while this session had it loaded" in str(mixed.value)
     assert mixed.value.diag.message_hint == "Connect again."
@@ -237,18 +261,18 @@ def test_between_an_upgrade_and_the_next_installation_of_the_host_an_error_says_
 
 
 def test_sessions_of_a_server_that_preloads_the_package_refuse_one_that_was_installed_anew(
-    server: Server,
+    tables: Server,
 ) -> None:
     """They would import what they lack from the new version."""
-    (mark,) = server.command.parents[1].glob("lib/python*/site-packages/stripe_fdw/version.py")
-    dsn, times = server.cluster.dsn(), mark.stat()
+    (mark,) = tables.command.parents[1].glob("lib/python*/site-packages/stripe_fdw/version.py")
+    dsn, times = tables.cluster.dsn(), mark.stat()
     query = "select count(*) from stripe_live.product"
 
     def restart_after(change: str) -> None:
         with psycopg.connect(dsn, autocommit=True) as session:
             session.execute(f"alter system {change}".encode())
-        server.cluster.stop()
-        server.cluster.start()
+        tables.cluster.stop()
+        tables.cluster.start()
 
     restart_after("set shared_preload_libraries = stripe_fdw")
     with psycopg.connect(dsn, autocommit=True) as running:
@@ -268,13 +292,15 @@ def test_sessions_of_a_server_that_preloads_the_package_refuse_one_that_was_inst
     restart_after("reset shared_preload_libraries")
 
 
-def test_it_is_removed_from_the_database_and_then_from_the_server(server: Server) -> None:
-    refused = server.run("host", "uninstall", *server.folders, code=1)
+def test_it_is_removed_from_the_database_and_then_from_the_server(tables: Server, put_back: None) -> None:
+    with psycopg.connect(tables.cluster.dsn(), autocommit=True) as session:
+        session.execute("drop database if exists first with (force)")
+    refused = tables.run("host", "uninstall", *tables.folders, code=1)
     assert "the extension stripe_fdw is in use: database postgres" in refused
-    assert len(installed_files(server)) == 3
-    assert "dropped extension stripe_fdw" in server.run("uninstall", "--yes")
-    assert "not installed in this database" in server.run("uninstall", "--yes")
-    assert server.run("host", "uninstall", *server.folders).count("removed ") == 3
-    assert installed_files(server) == set()
-    assert "nothing to do" in server.run("host", "uninstall", *server.folders)
-    assert "hint: Install it there with `stripe-fdw host install`." in server.run("init", code=1)
+    assert len(installed(tables)) == 3
+    assert "dropped extension stripe_fdw" in tables.run("uninstall", "--yes")
+    assert "not installed in this database" in tables.run("uninstall", "--yes")
+    assert tables.run("host", "uninstall", *tables.folders).count("removed ") == 3
+    assert installed(tables) == []
+    assert "nothing to do" in tables.run("host", "uninstall", *tables.folders)
+    assert "hint: Install it there with `stripe-fdw host install`." in tables.run("init", code=1)

@@ -91,6 +91,9 @@ def test_columns_that_are_dropped_and_added(db: psycopg.Connection, table: Table
 
 
 def test_analyze_without_a_table_skips_foreign_tables(db: psycopg.Connection, table: Table) -> None:
+    parts = "select ftrelid::regclass::text from pg_foreign_table join pg_inherits on inhrelid = ftrelid"
+    for (part,) in db.execute(parts).fetchall():  # of earlier tests, which it samples with their parents
+        db.execute(f"drop foreign table {part} cascade")
     name = table(rows=5)
     db.execute("select * from calls")
     db.execute("analyze")

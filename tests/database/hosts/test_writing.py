@@ -15,7 +15,8 @@ Table = Callable[..., str]
 
 @pytest.fixture
 def db(pooled: psycopg.Connection) -> psycopg.Connection:
-    """A session that an earlier test of this file may have used."""
+    """A session that an earlier test of this file may have used, whose calls are forgotten."""
+    pooled.execute("select call, what from calls")
     return pooled
 
 
@@ -32,7 +33,6 @@ def calls(db: psycopg.Connection, *names: str) -> list[tuple[str, Any]]:
 
 @pytest.fixture
 def name(db: psycopg.Connection, table: Table) -> str:
-    db.execute("select call, what from calls")  # which forgets those of earlier tests
     return table()
 
 

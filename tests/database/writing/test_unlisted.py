@@ -51,14 +51,15 @@ def test_a_row_that_a_join_repeats_is_updated_once(db: psycopg.Connection, reque
 
 def test_a_single_object_of_a_parent_is_updated(db: psycopg.Connection, requests: Requests) -> None:
     customer = column(db, "select id from stripe_live.customer")[3]
+    mode = "select settings ->> 'reconciliation_mode' from stripe_live.cash_balance"
+    wanted = "automatic" if one(db, f"{mode} where customer = '{customer}'") == "manual" else "manual"
+    settings = f'{{"reconciliation_mode": "{wanted}"}}'
     requests()
     db.execute(
-        f"""update stripe_live.cash_balance
-               set settings = '{{"reconciliation_mode": "manual"}}' where customer = '{customer}'""".encode()
+        f"update stripe_live.cash_balance set settings = '{settings}' where customer = '{customer}'".encode()
     )
     assert written(requests) == [f"POST /v1/customers/{customer}/cash_balance"]
-    mode = "select settings ->> 'reconciliation_mode' from stripe_live.cash_balance"
-    assert one(db, f"{mode} where customer = '{customer}'") == "manual"
+    assert one(db, f"{mode} where customer = '{customer}'") == wanted
 
 
 def test_what_does_not_name_its_parent_is_updated_all_the_same(
