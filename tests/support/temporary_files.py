@@ -8,15 +8,16 @@ import tempfile
 from pathlib import Path
 
 _SHARED_MEMORY = Path("/dev/shm")
-_NEEDED = 8 << 30  # bytes: twice what four workers leave before pytest removes it
+_FILES = 6 << 30  # bytes, of which four workers use 3.4 GB until pytest removes them
+_MEMORY = 12 << 30  # bytes, for the files, and for servers and workers
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def keep_in_memory() -> None:
-    """Set TMPDIR to shared memory, unless it is set, or the machine has less than twice the memory needed."""
+    """Set TMPDIR to shared memory, unless it is set, or the machine has too little memory."""
     if "TMPDIR" in os.environ or not os.access(_SHARED_MEMORY, os.W_OK):
         return
-    if shutil.disk_usage(_SHARED_MEMORY).free >= _NEEDED and _free_memory() >= 2 * _NEEDED:
+    if shutil.disk_usage(_SHARED_MEMORY).free >= _FILES and _free_memory() >= _MEMORY:
         os.environ["TMPDIR"] = str(_SHARED_MEMORY)
         tempfile.tempdir = None
 

@@ -35,16 +35,19 @@ _WRITERS: Final = """
        and database = (select oid from pg_database where datname = current_database())
        and pid is distinct from pg_backend_pid()
 """
+# The schema is compared as an expression: a column alone would be looked up in the primary key, all of which
+# is read for it in a partition that has no statistics yet.
 CLAIM: Final = b"""
     (select position, body, true as is_new
        from stripe_sync.inbox
-      where schema = %(schema)s and outcome is null and next_attempt_at is null and position >= %(since)s
+      where schema || '' = %(schema)s
+        and outcome is null and next_attempt_at is null and position >= %(since)s
       order by position
       limit %(limit)s)
     union all
     (select position, body, false
        from stripe_sync.inbox
-      where schema = %(schema)s and next_attempt_at <= now()
+      where schema || '' = %(schema)s and next_attempt_at <= now()
       order by next_attempt_at
       limit %(retried)s)
      order by position

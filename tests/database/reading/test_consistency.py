@@ -65,11 +65,16 @@ def live(servers: Servers, changing: SimulatorProcess) -> Server:
 
 @pytest.fixture
 def cached(servers: Servers, changing: SimulatorProcess) -> Server:
-    """Tables on that Stripe, with a cache of a minute."""
-    return servers(
+    """Tables on that Stripe, with a cache of a minute that is empty."""
+    server = servers(
         "customer", "subscription", "subscription_item", "invoice", "line_item", "_invalidation",
         mapping=MAPPING, api_base=changing.url, cache_ttl=60, **FAST,
     )  # fmt: skip
+    for resource in ("customer", "subscription", "invoice"):
+        servers.connection.execute(
+            f"insert into {server.table('_invalidation')} (resource) values ('{resource}')".encode()
+        )
+    return server
 
 
 STATEMENTS: dict[str, tuple[str, Callable[[int], int]]] = {  # each with its result for n customers

@@ -389,7 +389,7 @@ def test_a_cancel_while_rows_are_under_way_reports_every_row(
     dice = chance(f"{host} {concurrency}")
     db.execute(f"insert into {table} (name) values ('the session has begun')".encode())
     for number in range(10 * (HUNT or 1)):
-        run = f"cancelled-{number}-{concurrency}@example.com"
+        run = f"cancelled-{number}-{concurrency}@{host}.example"
         warnings.clear()
         stripe.control("POST", "/latency", {"ms": 10})
         db.execute(f"set statement_timeout = {dice.randrange(30, 120)}".encode())
