@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 
-from stripe_fdw.imports import import_permanently
-
 
 def main() -> None:
     """Run the command of ``sys.argv`` and exit. An interrupt ends with one line and exit code 130."""
     try:
+        from stripe_fdw.imports import import_permanently
+
         code = import_permanently("stripe_fdw.cli").app()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends it at once

@@ -195,10 +195,12 @@ def installed(server: Server) -> list[Path]:
 @pytest.fixture
 def put_back(server: Server) -> Iterator[None]:
     """Install the host's files again after a test that removes them."""
-    files = {file: file.read_bytes() for file in installed(server)}
+    files = {file: (file.read_bytes(), file.stat().st_mode) for file in installed(server)}
     yield
-    for file, content in files.items():
-        file.write_bytes(content)
+    for file, (content, mode) in files.items():
+        if not file.exists():
+            file.write_bytes(content)
+            file.chmod(mode)
 
 
 def test_the_installed_command_installs_the_host(server: Server) -> None:
@@ -211,12 +213,19 @@ def test_the_installed_command_installs_the_host(server: Server) -> None:
     assert "BAD" not in checked
 
 
-def test_the_installed_host_serves_tables(server: Server) -> None:
+@pytest.fixture
+def new_database(server: Server) -> Iterator[str]:
+    """An empty database, dropped with the test."""
     with psycopg.connect(server.cluster.dsn(), autocommit=True) as session:
-        session.execute("create database first")
-    assert "created server stripe" in server.run("init", database="first")
-    assert "nothing to do" in server.run("init", database="first")
-    with psycopg.connect(server.cluster.dsn("first"), autocommit=True) as session:
+        session.execute("create database new")
+        yield "new"
+        session.execute("drop database new with (force)")
+
+
+def test_the_installed_host_serves_tables(server: Server, new_database: str) -> None:
+    assert "created server stripe" in server.run("init", database=new_database)
+    assert "nothing to do" in server.run("init", database=new_database)
+    with psycopg.connect(server.cluster.dsn(new_database), autocommit=True) as session:
         customers = session.execute(
             "select count(*) from stripe_live.customer where name is distinct from 'Ada'"
         )
@@ -293,8 +302,6 @@ def test_sessions_of_a_server_that_preloads_the_package_refuse_one_that_was_inst
 
 
 def test_it_is_removed_from_the_database_and_then_from_the_server(tables: Server, put_back: None) -> None:
-    with psycopg.connect(tables.cluster.dsn(), autocommit=True) as session:
-        session.execute("drop database if exists first with (force)")
     refused = tables.run("host", "uninstall", *tables.folders, code=1)
     assert "the extension stripe_fdw is in use: database postgres" in refused
     assert len(installed(tables)) == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.doc_pages import ROOT, Block, blocks
+from support.ports import free_port
 from support.waiting import wait_until
 
 from .conftest import processes_of
@@ -92,12 +92,6 @@ def part() -> list[Block]:
     text = PAGE.read_text()
     end = text.count("\n", 0, text.index("## With your own Stripe"))
     return [block for block in blocks(PAGE) if block.line <= end]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def lines(text: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from stripe_simulator.process import SimulatorProcess
 from support.commands import Command, run_command
 from support.database import KEY
 from support.installed_host import installed_tree
+from support.ports import free_port
 from support.waiting import wait_until
 
 SECRET = "whsec_chaosOfTheReceivers1"
@@ -55,7 +55,7 @@ class System:
         )
         self._copied = [] if "all" in copies else list(copies)
         self.dsn = self.cluster.dsn("chaos")
-        self._ports = {name: _free_port() for name in RECEIVERS}
+        self._ports = {name: free_port() for name in RECEIVERS}
         self._running: dict[str, Command] = {}
         self._ended: list[Command] = []
         self._start(copies)
@@ -83,7 +83,7 @@ class System:
         for name in (*RECEIVERS, *WORKERS):
             self.start(name)
         for name in RECEIVERS:
-            wait_until(lambda name=name: "listening on " in self._running[name].stderr, f"the {name}")  # type: ignore[misc]
+            wait_until(lambda name=name: self._listens(name), f"the {name}")  # type: ignore[misc]
             self.simulator.control(
                 "POST",
                 "/webhook_endpoints",
@@ -93,6 +93,11 @@ class System:
                     "api_version": OLDER_VERSION if name == RECEIVERS[1] else None,
                 },
             )
+
+    def _listens(self, name: str) -> bool:
+        receiver = self._running[name]
+        assert receiver.returncode is None, receiver.stderr
+        return "listening on " in receiver.stderr
 
     def command(self, *arguments: str, timeout: float = 300) -> Command:
         """Run ``stripe-fdw`` to its end.
@@ -175,9 +180,3 @@ class System:
             self.kill(name)
         self.cluster.stop()
         self.simulator.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -17,13 +17,17 @@ def keep_in_memory() -> None:
     """Set TMPDIR to shared memory, unless it is set, or the machine has too little memory."""
     if "TMPDIR" in os.environ or not os.access(_SHARED_MEMORY, os.W_OK):
         return
+    if (
+        os.statvfs(_SHARED_MEMORY).f_flag & os.ST_NOEXEC
+    ):  # as in a container: virtual environments are made there
+        return
     if shutil.disk_usage(_SHARED_MEMORY).free >= _FILES and _free_memory() >= _MEMORY:
         os.environ["TMPDIR"] = str(_SHARED_MEMORY)
         tempfile.tempdir = None
 
 
 def _free_memory() -> int:
-    """Return how many bytes processes here may still use, as far as the system tells."""
+    """Return how many bytes the system has free, or the limit of a container if that is lower."""
     information = Path("/proc/meminfo")
     if not information.exists():
         return 0

@@ -21,20 +21,15 @@ class Exchange:
     ``deadline`` is in seconds of the monotonic clock, and None until the rate limits first let it pass.
     ``uncertain`` is True from when the request is sent until a response says whether Stripe carried it out.
     ``check`` is set if the thread of the query sends the request itself: it raises if the query is cancelled.
-    ``is_wanted`` is set if a request that has not been sent yet may lose its reader unnoticed.
     """
 
-    __slots__ = (
-        *("_connection", "background", "cancelled", "check", "deadline", "endpoint", "is_wanted"),
-        "uncertain",
-    )
+    __slots__ = ("_connection", "background", "cancelled", "check", "deadline", "endpoint", "uncertain")
 
     def __init__(self, endpoint: str, *, background: bool = False) -> None:
         self.endpoint = endpoint
         self.background = background
         self.cancelled = threading.Event()
         self.check: Callable[[], object] | None = None
-        self.is_wanted: Callable[[], bool] | None = None
         self.deadline: float | None = None
         self.uncertain = False
         self._connection: Any = None
@@ -72,9 +67,9 @@ class Exchange:
             raise CancelledError
 
     def mark_sent(self) -> None:
-        """Note that the request is sent now. Raises CancelledError if cancelled before, or not wanted."""
+        """Note that the request is sent now. Raises CancelledError if cancelled before."""
         with _attach_lock:
-            if self.cancelled.is_set() or (self.is_wanted is not None and not self.is_wanted()):
+            if self.cancelled.is_set():
                 raise CancelledError
             self.uncertain = True
 

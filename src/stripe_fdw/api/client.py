@@ -67,16 +67,8 @@ class Client:
     Raises OptionError for an ``api_base`` that is not safe, AuthenticationError for an impossible key.
     """
 
-    def __init__(self, options: ClientOptions, transaction: Callable[[], object] | None = None) -> None:
-        """Send nothing yet.
-
-        Args:
-            options: the key, the account and the limits.
-            transaction: distinguishes transactions, where one can end while a thread waits to send a read for
-                it: such a read is not sent in the next one.
-        """
+    def __init__(self, options: ClientOptions) -> None:
         self.options = options
-        self._transaction = transaction
         _check_key(options.key)
         _check_account(options.stripe_account)
         api_base = check_api_base(options.api_base)
@@ -171,8 +163,6 @@ class Client:
                 sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
         exchange = Exchange(request.endpoint, background=background)
-        if self._transaction is not None and request.method == "GET" and not lazy:
-            exchange.is_wanted = partial(_is_same, self._transaction, self._transaction())
         future = ResponseFuture(exchange, f"{request.method} {request.path}")
         run = partial(self._run, future, exchange, request, idempotency_key or os.urandom(16).hex())
         if lazy:
@@ -214,10 +204,6 @@ class Client:
         except InvalidResponseError:
             exchange.uncertain = True  # the response does not say whether Stripe carried the request out
             raise
-
-
-def _is_same(transaction: Callable[[], object], earlier: object) -> bool:
-    return transaction() == earlier
 
 
 class ResponseFuture(InterruptibleFuture[Response]):

@@ -32,11 +32,11 @@ _OWN_FILE: Final = (
 class Session:
     """The state of one backend. Servers and keys are kept apart in it by the options of each table."""
 
-    def __init__(self, host: Host, clients: ClientPool | None = None) -> None:
+    def __init__(self, host: Host) -> None:
         """Start without anything: ``host`` is the program that serves the tables."""
         self.host = host
         use_data_directory(host.data_directory)
-        self.clients = clients or ClientPool()
+        self.clients = ClientPool()
         self.generations = GenerationCounters()
         self.response_cache = ResponseCache(host.executor_run)
         self.affected_scans = AffectedScans()

@@ -45,9 +45,9 @@ class _Server(uvicorn.Server):
         await self._stopping.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop. The loop calls this in its own thread."""
+        """Stop. Python calls this between two instructions of the loop's thread."""
         super().handle_exit(sig, frame)
-        self._stopping.set()
+        asyncio.get_running_loop().call_soon_threadsafe(self._stopping.set)
 
 
 def serve(options: SimulatorOptions, port: int = 0) -> None:

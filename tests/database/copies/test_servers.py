@@ -25,7 +25,6 @@ from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
 from support.database import (
     KEY,
-    WRAPPERS,
     SessionPool,
     column,
     count,
@@ -514,16 +513,13 @@ def test_schemas_belong_to_one_server(
 
 @BUNDLED_ALONE
 def test_no_hint_of_an_installation_would_drop_a_server(
-    db: psycopg.Connection, home: SimulatorProcess, host: str
+    db: psycopg.Connection, home: SimulatorProcess
 ) -> None:
     """What was made by hand, or by another program, may be what is meant, and is not ours to drop."""
     with db.transaction(force_rollback=True):
-        wrapper = WRAPPERS[host]
-        db.execute("create schema hand_live")
-        options = "options (wrapper 'stripe_fdw.StripeForeignDataWrapper')" if host == "multicorn2" else ""
-        db.execute(f"create server made_by_hand foreign data wrapper {wrapper} {options}".encode())
+        db.execute("create schema hand_live; create server made_by_hand foreign data wrapper stripe_fdw")
         db.execute("import foreign schema stripe limit to (customer) from server made_by_hand into hand_live")
-        plan = InstallPlan(host, "third", {"api_base": home.url}, schema="hand")  # type: ignore[arg-type]
+        plan = InstallPlan("bundled", "third", {"api_base": home.url}, schema="hand")
         with pytest.raises(InstallError, match="belong to server made_by_hand, not third") as caught:
             install_into(db, plan)
         assert caught.value.hint == (
@@ -534,7 +530,7 @@ def test_no_hint_of_an_installation_would_drop_a_server(
         db.execute(
             "create foreign data wrapper of_others; create server fourth foreign data wrapper of_others"
         )
-        plan = InstallPlan(host, "fourth", {}, schema="fourth")  # type: ignore[arg-type]
+        plan = InstallPlan("bundled", "fourth", {}, schema="fourth")
         with pytest.raises(InstallError, match="belongs to foreign data wrapper of_others") as caught:
             install_into(db, plan)
         assert caught.value.hint == "Install another server beside it: --server NAME --schema NAME."

@@ -68,6 +68,15 @@ def test_claim_under_old_snapshot(db: psycopg.Connection, database: str) -> None
         assert from_start > 10 * max(read)
 
 
+def test_claim_without_statistics(db: psycopg.Connection) -> None:
+    """The primary key, which holds all events of the account, is not read."""
+    store(db, Schemas(), events(0, 1), "webhook")
+    parameters = Claims(db, Schemas()).parameters(500)
+    plan = "\n".join(line for (line,) in db.execute(b"explain " + CLAIM, parameters))
+    assert "_position_idx" in plan
+    assert "_pkey" not in plan
+
+
 def test_an_event_that_is_committed_after_later_ones_is_claimed(
     db: psycopg.Connection, database: str
 ) -> None:

@@ -29,7 +29,6 @@ BRIEFLY = "select stripe_sync.wait('300 milliseconds')"
 # As a poll does that begins later than all waits of a test.
 POLLED = "update stripe_sync.event_position set polled_from = now() + interval '1 hour'"
 WAIT = "select stripe_sync.wait('20 seconds')"
-# Waiting for all events is SQL alone; an object is read through its foreign table, by a host.
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def test_the_server_recovers_from_a_killed_session(
                 return (
                     python_is_mapped(other) and count(other, "select count(*) from stripe_live.product") > 0
                 )
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, FileNotFoundError):  # which the server has ended as well
             return False
 
     wait_until(answers, "the server has recovered")

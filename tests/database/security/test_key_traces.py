@@ -14,7 +14,7 @@ from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.errors import OptionError
 from support.database import WRAPPERS, column, one
-from support.hosts import BUNDLED_ALONE
+from support.hosts import BUNDLED_ALONE, on_hosts
 
 KEY = "sk_test_51TheKeyThatLeavesNoTrace00"
 ODD = "no key by its looks, but a secret"
@@ -171,9 +171,10 @@ FAILURES = {
 }
 
 
-@BUNDLED_ALONE
 @pytest.mark.parametrize("role", ["postgres", "installer"])
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    ("host", "failure"), on_hosts(FAILURES, ("an error",)), indirect=["host"], scope="session"
+)
 def test_a_mapping_that_fails_records_no_key(
     dsn: str, host: str, traces: Callable[[], str], all_messages: list[str], role: str, failure: str
 ) -> None:

@@ -783,19 +783,6 @@ def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
     assert client.fetch(ONE, check=never).body["id"] == "cus_1"
 
 
-def test_a_read_on_a_thread_is_not_sent_in_the_next_transaction(client: Any, server: Any) -> None:
-    transactions = iter([1, 2, 3, 4, 5, 5])
-    reading = Client(client.options, transaction=lambda: next(transactions))
-    for _ in range(2):  # each is submitted in one transaction and would leave in the next
-        with pytest.raises(ConnectionFailedError, match="was canceled"):
-            reading.submit(ONE).result()
-    assert not server.got
-    assert reading.submit(ONE).result().status == 200  # in the transaction of its reader
-    assert reading.submit(CREATE).result().status == 200  # a write is told by the end of its transaction
-    assert reading.fetch(ONE, check=never).status == 200  # on the thread of its reader
-    reading.close()
-
-
 def test_check_is_called_all_the_time(client: Any, server: Any, reply: Any) -> None:
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"}, delay=0.5)
     calls: list[float] = []

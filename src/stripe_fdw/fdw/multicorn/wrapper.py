@@ -23,7 +23,6 @@ from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.schema import import_schema
-from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.import_schema import (
     ACCOUNT_TABLE,
     CALL_TABLE,
@@ -54,12 +53,8 @@ P = ParamSpec("P")
 
 host: Final[MulticornHost] = Multicorn2Host() if inside_server() else OutsideServer()
 
-session: Final = Session(host, ClientPool(transaction=host.transaction_started))
-"""The state of this backend: Multicorn makes wrappers by their class alone, so it cannot be handed in.
-
-Multicorn2 keeps the GIL between statements and does not end the scans of one that failed: a thread that was
-about to ask for their next page goes on in the next statement.
-"""
+session: Final = Session(host)
+"""The state of this backend: Multicorn makes wrappers by their class alone, so it cannot be handed in."""
 
 open_scans: Final = OpenScans(host.transaction_started)
 

@@ -19,12 +19,8 @@ _MAX_CLIENTS: Final = 16
 class ClientPool:
     """The clients of a session, kept so that their connections stay open."""
 
-    def __init__(
-        self, max_clients: int = _MAX_CLIENTS, transaction: Callable[[], object] | None = None
-    ) -> None:
-        """Start without any. ``transaction`` is that of each client (``api.client.Client``)."""
+    def __init__(self, max_clients: int = _MAX_CLIENTS) -> None:
         self._max_clients = max_clients
-        self._transaction = transaction
         self._clients: OrderedDict[ClientOptions, Client] = OrderedDict()
         self._account_ids: dict[ClientOptions, str] = {}
 
@@ -43,7 +39,7 @@ class ClientPool:
         )
         client = self._clients.get(options)
         if client is None:
-            client = self._clients[options] = Client(options, self._transaction)
+            client = self._clients[options] = Client(options)
             while len(self._clients) > self._max_clients:
                 dropped, unused = self._clients.popitem(last=False)
                 self._account_ids.pop(dropped, None)
